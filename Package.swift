@@ -1,0 +1,74 @@
+// swift-tools-version: 6.2
+// Targets in dependency order; Sources/ARCHITECTURE.md says what each owns and which imports are forbidden.
+// Versions are exact because Package.resolved is not kept.
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+// Kernels without optimisation are some fifty times slower and would make a debug build useless.
+let kernelSettings: [CSetting] = [
+    .unsafeFlags(["-O3", "-Wall", "-Wextra"]),
+]
+
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "quern",
+    products: [
+        .executable(name: "quern", targets: ["QuernCLI"]),
+        .library(name: "Quern", targets: ["Quern"]),
+        .library(name: "QuernTokenizer", targets: ["QuernTokenizer"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CBLAS", providers: [.apt(["libblas-dev"])]),
+        .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
+        .target(name: "CQuernKernels", cSettings: kernelSettings),
+
+        target("QuernJSON"),
+        target("QuernTemplate", ["QuernJSON"]),
+        target("QuernTokenizer", ["QuernJSON"]),
+        target("QuernModel", ["QuernJSON"]),
+        target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
+        target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
+        target("QuernEngine", [
+            "QuernTensor", "QuernModel", "QuernCheckpoint",
+            .product(name: "DequeModule", package: "swift-collections"),
+        ]),
+        target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
+        target("QuernAPI", ["QuernJSON"]),
+        target("QuernServer", [
+            "Quern", "QuernAPI",
+            .product(name: "Hummingbird", package: "hummingbird"),
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ]),
+        .executableTarget(
+            name: "QuernCLI",
+            dependencies: [
+                "QuernServer", "Quern", "QuernAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings),
+    ]
+)

@@ -1,0 +1,147 @@
+// The whole C interface of quern's kernels: int8 matrix products, attention, element-wise operations, the worker pool.
+//
+// Owns: arithmetic and the threads that run it. Does not own: memory (every pointer is the caller's), shapes (the caller
+// validates them), files. Prefix qk_, names <object>_<verb>.
+//
+// Invariants
+//  1. Batch invariance: the result for one (row, token) is bit-identical for every m, chunk boundary, thread count and
+//     instruction set. Integer sums inside a group are exact; the float part runs group by group in ascending k with one
+//     fused multiply-add per group, everywhere.
+//  2. Weights are in -127...127. Groups are 32 or 64 columns; a group's int32 sum of int8 x int16 cannot overflow.
+//  3. The scalar functions are the specification; every other instruction set is tested against them.
+#ifndef QUERN_KERNELS_H
+#define QUERN_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- instruction sets ------------------------------------------------------------------------------------------------
+
+typedef struct qk_ops qk_ops;
+
+// The table for `requested` ("scalar", "avx2", "avx512vnni"; NULL = best this processor and OS support).
+// NULL when the name is unknown or the processor lacks it.
+const qk_ops *qk_ops_resolve(const char *requested);
+const char *qk_ops_name(const qk_ops *ops);
+// Name of the i-th instruction set this processor supports, slowest first; NULL past the end.
+const char *qk_ops_supported(int i);
+
+// ---- worker pool -----------------------------------------------------------------------------------------------------
+
+// A fixed set of threads; the caller of qk_pool_run is worker 0. Idle workers spin for a few tens of microseconds, then sleep on a
+// futex, so that a pool never starves the other threads of a small machine.
+typedef struct qk_pool qk_pool;
+
+// threads >= 1, counting the caller. NULL when the threads cannot be created.
+qk_pool *qk_pool_create(int threads);
+void qk_pool_destroy(qk_pool *pool);
+int qk_pool_thread_count(const qk_pool *pool);
+// Runs work(context, worker, workers) once on every worker and returns when all have returned. Not re-entrant.
+void qk_pool_run(qk_pool *pool, void (*work)(void *context, int worker, int workers), void *context);
+
+// ---- int8 weights x int16 activations --------------------------------------------------------------------------------
+
+// Weights in tiles of 16 rows: values[((row/16)*(k_padded/4) + k/4)*64 + (row%16)*4 + k%4],
+// scales[((row/16)*(k_padded/group) + k/group)*16 + row%16] (IEEE half bit patterns).
+// Rows are padded with zero rows to a multiple of 16, columns with zeros to a multiple of group.
+typedef struct {
+    const int8_t *values;
+    const uint16_t *scales;
+    int64_t rows;      // real rows
+    int64_t k_padded;  // columns rounded up to a multiple of group
+    int32_t group;     // 32 or 64
+} qk_q8_matrix;
+
+// Activations of m tokens quantised per (token, group): int16 in -32767...32767, stored per 4 columns as x0 x2 x1 x3
+// (the order in which the even/odd split of the weights wants them), and one float scale per group.
+typedef struct {
+    int16_t *values;  // [m, k_padded]
+    float *scales;    // [m, k_padded / group]
+} qk_activations;
+
+// Quantises x [m, columns] (row stride ldx floats) into out; columns past `columns` up to k_padded become zero.
+void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, int64_t m, int64_t columns,
+                      int64_t k_padded, int32_t group, qk_activations out);
+
+typedef struct {
+    qk_q8_matrix weights;
+    float *y;           // [m, rows], row stride ldy
+    int64_t ldy;
+    const float *bias;  // [rows] or NULL; added after the last group
+    int32_t accumulate; // non-zero: y += result (residual stream), else y = result
+} qk_matmul_job;
+
+// y_j = x W_j^T for every job, in one parallel region. All jobs share group and k_padded.
+void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *jobs, int job_count);
+
+// One dequantised row (embedding lookup): out[0..<columns].
+void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *weights, int64_t row, int64_t columns, float *out);
+
+// ---- element-wise ----------------------------------------------------------------------------------------------------
+
+// y[i,:] = x[i,:] / sqrt(mean(x[i,:]^2) + epsilon) * weight, for m rows of n; row strides ldx, ldy. x == y allowed.
+void qk_rmsnorm(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, const float *weight, float *y, int64_t ldy,
+                int64_t m, int64_t n, float epsilon);
+
+// Rotary embedding, half-split (NEOX) pairing, in place: x [m, heads, head_dim] with row stride ldx;
+// cosine/sine [positions, head_dim/2]; positions [m].
+void qk_rope(const qk_ops *ops, qk_pool *pool, float *x, int64_t ldx, const float *cosine, const float *sine,
+             const int32_t *positions, int64_t m, int32_t heads, int32_t head_dim);
+
+// out[i,j] = silu(gate[i,j]) * up[i,j], m rows of n, row strides as given. out == gate allowed.
+void qk_swiglu(const qk_ops *ops, qk_pool *pool, const float *gate, const float *up, float *out, int64_t ld, int64_t m,
+               int64_t n);
+
+// y += x, n floats.
+void qk_add(const qk_ops *ops, float *y, const float *x, int64_t n);
+
+// Index of the largest of n floats (the first on ties); -1 when any is NaN or the largest is not finite.
+int64_t qk_argmax(const qk_ops *ops, const float *x, int64_t n);
+
+// ---- paged attention -------------------------------------------------------------------------------------------------
+
+// One layer's K and V inside the block pool. Block b of K starts at k + b*block_stride elements and is laid out
+// [kv_heads, block_size, head_dim]; V likewise.
+typedef struct {
+    void *k;
+    void *v;
+    int64_t block_stride;  // elements between consecutive blocks of this layer
+    int32_t block_size;    // tokens per block (128)
+    int32_t kv_heads;
+    int32_t head_dim;      // multiple of 8, at most 256
+    int32_t is_f16;        // 1: IEEE half, 0: float
+} qk_kv_layer;
+
+// One token of the step: which blocks hold its sequence, and where it stands.
+typedef struct {
+    const int32_t *block_table;
+    int32_t position;      // attends to positions 0...position
+} qk_token_ref;
+
+// Writes rows i of k and v ([m, kv_heads, head_dim], strides ldk, ldv) into the cache at their positions.
+void qk_kv_store(const qk_ops *ops, qk_pool *pool, const float *k, int64_t ldk, const float *v, int64_t ldv,
+                 const qk_token_ref *tokens, int64_t m, qk_kv_layer layer);
+
+// out [m, heads, head_dim] = softmax(q K^T * scale) V per token and head, grouped-query: heads is a multiple of kv_heads.
+// Online softmax over whole blocks in ascending order, so chunking and threads never change bits.
+// scratch: qk_attention_scratch_floats(...) floats per worker.
+int64_t qk_attention_scratch_floats(int32_t heads, int32_t kv_heads, int32_t head_dim, int32_t block_size);
+void qk_attention(const qk_ops *ops, qk_pool *pool, const float *q, int64_t ldq, float *out, int64_t ldo,
+                  const qk_token_ref *tokens, int64_t m, int32_t heads, qk_kv_layer layer, float scale, float *scratch);
+
+// ---- bytes -----------------------------------------------------------------------------------------------------------
+
+// CRC-32C (Castagnoli, reflected, as in RFC 3720), continuing from crc (0 to start).
+uint32_t qk_crc32c(uint32_t crc, const void *data, size_t n);
+
+// Sum of n/8 64-bit words read with plain loads by every worker: the read-only bandwidth probe.
+uint64_t qk_read_sum(const qk_ops *ops, qk_pool *pool, const void *data, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

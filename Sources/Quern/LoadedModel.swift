@@ -1,0 +1,129 @@
+// A model ready to answer: engine, tokenizer and chat template together. Text in, text out.
+//
+// Owns: the way from a prompt of any kind to token ids, and from events of token ids to text. Does not own: sockets,
+// HTTP shapes, files on disk. Invariant: text from users never becomes a special token unless a caller asks for that.
+import Foundation
+import QuernCheckpoint
+import QuernEngine
+import QuernJSON
+import QuernTemplate
+import QuernTokenizer
+
+/// How a model is loaded.
+public typealias LoadOptions = EngineOptions
+
+/// What a loaded model is.
+public struct ModelInfo: Sendable {
+    /// The name clients use: the file's or directory's, without extension.
+    public let id: String
+    public let path: String
+    public let format: String
+    public let architecture: String
+    public let parameterCount: Int
+    public let contextLength: Int
+    public let vocabularySize: Int
+    public let precision: Precision
+    /// Columns per scale of int8 weights; nil in f32.
+    public let groupSize: Int?
+    /// Weights read by one decode step.
+    public let weightBytes: Int
+    public let cacheBytes: Int
+    public let threads: Int
+    public let instructionSet: String
+    /// When it was loaded, in seconds since 1970.
+    public let created: Int
+}
+
+public final class LoadedModel: Sendable {
+    public let info: ModelInfo
+    /// Nil for a checkpoint without one; then only token prompts work.
+    public let tokenizer: Tokenizer?
+    public let chatTemplate: ChatTemplate?
+    /// Why there is no chat template, when the model has one that cannot be used.
+    public let chatTemplateProblem: String?
+    public let generationDefaults: GenerationDefaults
+    let engine: Engine
+    private let endTokens: Set<TokenID>
+
+    /// Opens and loads a checkpoint or archive. Blocks; call it off the concurrency pool for large models.
+    ///
+    /// - Parameter progress: fraction loaded, 0...1.
+    /// - Throws: `CheckpointError`, `TokenizerError`, `EngineError` or `SystemError`.
+    public static func load(
+        path: String, options: LoadOptions = LoadOptions(),
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws -> LoadedModel {
+        let checkpoint = try openCheckpoint(path: path)
+        return try LoadedModel(checkpoint, options: options, progress: progress)
+    }
+
+    public init(
+        _ checkpoint: any Checkpoint, options: LoadOptions = LoadOptions(),
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws {
+        tokenizer = try checkpoint.tokenizerDefinition().map { try Tokenizer($0) }
+        (chatTemplate, chatTemplateProblem) = Self.template(checkpoint.chatTemplate)
+        generationDefaults = checkpoint.generationDefaults
+        engine = try Engine(checkpoint, options: options, progress: progress)
+        endTokens = Set(checkpoint.config.eosTokenIDs + [tokenizer?.eosTokenID].compactMap { $0 })
+        let config = engine.info.config
+        info = ModelInfo(
+            id: checkpoint.displayName, path: checkpoint.path, format: checkpoint.format,
+            architecture: config.architecture.rawValue, parameterCount: config.parameterCount,
+            contextLength: engine.info.contextLength, vocabularySize: config.vocabularySize,
+            precision: engine.info.precision, groupSize: engine.info.groupSize,
+            weightBytes: engine.info.weightBytesPerStep, cacheBytes: engine.info.cacheBytes,
+            threads: engine.info.threads, instructionSet: engine.info.instructionSet,
+            created: Int(Date().timeIntervalSince1970))
+    }
+
+    /// A template that does not parse is reported, never replaced by a guess.
+    private static func template(_ source: String?) -> (ChatTemplate?, String?) {
+        guard let source else { return (nil, nil) }
+        do {
+            return (try ChatTemplate(source: source), nil)
+        } catch {
+            return (nil, "\(error)")
+        }
+    }
+
+    /// Queues a request; its events arrive on the returned sequence, and dropping that cancels the request.
+    public func generate(_ request: TextRequest) throws(RequestError) -> TextGeneration {
+        let prompt = try encode(request.prompt)
+        try validate(request)
+        var stops = Set(request.stopTokenIDs)
+        if !request.ignoreEOS { stops.formUnion(endTokens) }
+        let generation = GenerationRequest(
+            prompt: prompt, maxTokens: request.maxTokens, stopTokens: stops, sampling: request.sampling)
+        do {
+            let (id, events) = try engine.submit(generation)
+            return TextGeneration(
+                id: id, events: events, engine: engine, promptCount: prompt.count,
+                detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop)
+        } catch {
+            throw RequestError(error)
+        }
+    }
+
+    /// Raw logits for `positions` of `tokens`, ascending; the diagnostic behind `quern logits`.
+    public func logits(tokens: [TokenID], positions: Set<Int>) throws -> [[Float]] {
+        try engine.logits(tokens: tokens, positions: positions)
+    }
+
+    /// Finishes live requests, refuses new ones.
+    public func drain() async { await engine.drain() }
+
+    public var statistics: EngineStatistics { engine.statistics }
+
+    private func validate(_ request: TextRequest) throws(RequestError) {
+        if let limit = request.maxTokens, limit < 1 {
+            throw .invalid(param: "max_tokens", message: "max_tokens is \(limit), it must be at least 1")
+        }
+        for token in request.stopTokenIDs where token < 0 || Int(token) >= info.vocabularySize {
+            throw .invalid(param: "stop_token_ids", message: "token \(token) is outside 0...\(info.vocabularySize - 1)")
+        }
+        for token in request.sampling.logitBias.keys where token < 0 || Int(token) >= info.vocabularySize {
+            throw .invalid(param: "logit_bias", message: "token \(token) is outside 0...\(info.vocabularySize - 1)")
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// What can be wrong with a request, in terms its sender understands.
+import QuernEngine
+
+public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
+    case contextLengthExceeded(prompt: Int, limit: Int)
+    case queueFull(limit: Int)
+    case shuttingDown
+    case emptyPrompt
+    case noTokenizer
+    case noChatTemplate(String)
+    case templateFailed(message: String)
+    case invalid(param: String, message: String)
+    case failed(message: String)
+
+    init(_ error: EngineError) {
+        switch error {
+        case .emptyPrompt: self = .emptyPrompt
+        case .contextLengthExceeded(let prompt, let limit): self = .contextLengthExceeded(prompt: prompt, limit: limit)
+        case .tokenOutOfRange: self = .invalid(param: "prompt", message: error.description)
+        case .queueFull(let limit): self = .queueFull(limit: limit)
+        case .shuttingDown: self = .shuttingDown
+        case .numericFault, .unknownInstructionSet, .contextOutOfRange: self = .failed(message: error.description)
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .contextLengthExceeded(let prompt, let limit):
+            "the prompt has \(prompt) tokens; the context holds \(limit), of which one must remain for the answer"
+        case .queueFull(let limit): "the queue holds its limit of \(limit) requests; try again later"
+        case .shuttingDown: "the daemon is shutting down"
+        case .emptyPrompt: "the prompt is empty"
+        case .noTokenizer: "the model has no tokenizer; only token prompts work"
+        case .noChatTemplate(let problem): problem
+        case .templateFailed(let message): "the chat template failed: \(message)"
+        case .invalid(_, let message): message
+        case .failed(let message): message
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// The events of one request as text.
+//
+// Owns: detokenizing and stop strings. Invariants: never half a scalar, never a part of a stop string; exactly one
+// terminal event (`finished` or `failed`), last; ending the iteration early cancels the request.
+import QuernEngine
+import QuernTokenizer
+
+public enum TextEvent: Sendable {
+    case started(promptTokens: Int, cachedTokens: Int)
+    /// New text, and the tokens it came from; the text may be empty while a character is incomplete.
+    case text(String, tokens: [TokenID])
+    case finished(FinishReason, Usage, Timings)
+    case failed(message: String)
+}
+
+public struct TextGeneration: AsyncSequence, Sendable {
+    public typealias Element = TextEvent
+    public typealias Failure = Never
+
+    let id: UInt64
+    let events: AsyncStream<GenerationEvent>
+    let engine: Engine
+    let promptCount: Int
+    let detokenizer: Detokenizer?
+    let stop: [String]
+
+    /// Ends the request at the next step.
+    public func cancel() { engine.cancel(id) }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(
+            id: id, events: events.makeAsyncIterator(), engine: engine, promptCount: promptCount,
+            detokenizer: detokenizer, filter: StopFilter(stop))
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        let id: UInt64
+        var events: AsyncStream<GenerationEvent>.Iterator
+        let engine: Engine
+        let promptCount: Int
+        var detokenizer: Detokenizer?
+        var filter: StopFilter
+        private var isStopped = false
+        private var pending: TextEvent?
+
+        init(
+            id: UInt64, events: AsyncStream<GenerationEvent>.Iterator, engine: Engine, promptCount: Int,
+            detokenizer: Detokenizer?, filter: StopFilter
+        ) {
+            self.id = id
+            self.events = events
+            self.engine = engine
+            self.promptCount = promptCount
+            self.detokenizer = detokenizer
+            self.filter = filter
+        }
+
+        public mutating func next() async -> TextEvent? { await next(isolation: #isolation) }
+
+        public mutating func next(isolation actor: isolated (any Actor)?) async -> TextEvent? {
+            if let event = pending {
+                pending = nil
+                return event
+            }
+            while let event = await events.next(isolation: actor) {
+                switch event {
+                case .started(let cached):
+                    return .started(promptTokens: promptCount, cachedTokens: cached)
+                case .token(let token):
+                    if isStopped { continue }
+                    let (text, stopped) = filter.append(detokenizer?.append(token) ?? "")
+                    if stopped {
+                        isStopped = true
+                        engine.cancel(id)
+                    }
+                    return .text(text, tokens: [token])
+                case .finished(let reason, let usage, let timings):
+                    let end = TextEvent.finished(isStopped ? .stop : reason, usage, timings)
+                    let rest = isStopped ? "" : remainder()
+                    guard !rest.isEmpty else { return end }
+                    pending = end
+                    return .text(rest, tokens: [])
+                case .failed(let error):
+                    return .failed(message: error.description)
+                }
+            }
+            return nil
+        }
+
+        /// The incomplete character and the held-back text, at the end of the completion.
+        private mutating func remainder() -> String {
+            let (text, stopped) = filter.append(detokenizer?.finish() ?? "")
+            return stopped ? text : text + filter.finish()
+        }
+    }
+}

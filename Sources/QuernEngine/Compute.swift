@@ -1,0 +1,55 @@
+// Everything a forward pass computes with: kernels, threads and activation buffers, sized once.
+//
+// Owns: scratch memory. Does not own: weights, caches. Three lifetimes stay apart: configuration and weights are
+// immutable, this is overwritten by every step, the KV cache lives as long as its sequences.
+// Invariant: nothing here allocates after `init`.
+import QuernModel
+import QuernTensor
+
+final class Compute {
+    let kernels: Kernels
+    let pool: WorkerPool
+    let maxTokens: Int
+    let maxLogitRows: Int
+    let activations: Activations
+    let hidden: Floats      // [maxTokens, hiddenSize]: the residual stream
+    let normed: Floats      // [maxTokens, hiddenSize]
+    let q: Floats           // [maxTokens, headCount * headDim]
+    let k: Floats           // [maxTokens, kvHeadCount * headDim]
+    let v: Floats           // [maxTokens, kvHeadCount * headDim]
+    let attended: Floats    // [maxTokens, headCount * headDim]
+    let gate: Floats        // [maxTokens, intermediateSize]
+    let up: Floats          // [maxTokens, intermediateSize]
+    let attentionScratch: Floats
+    let logits: Floats      // [maxLogitRows, vocabularySize]
+    private let arena: Arena
+
+    init(
+        config: ModelConfig, instructionSet: InstructionSet, threads: Int, maxTokens: Int, maxLogitRows: Int
+    ) throws(SystemError) {
+        kernels = Kernels(instructionSet)
+        pool = try WorkerPool(threads: threads)
+        self.maxTokens = maxTokens
+        self.maxLogitRows = maxLogitRows
+        arena = Arena(chunkByteCount: 16 << 20)
+        let queryWidth = config.headCount * config.headDim
+        let keyWidth = config.kvHeadCount * config.headDim
+        let widest = max(config.hiddenSize, config.intermediateSize, queryWidth)
+        activations = try Activations(tokens: maxTokens, columns: widest, in: arena)
+        hidden = try arena.floats(maxTokens * config.hiddenSize)
+        normed = try arena.floats(maxTokens * config.hiddenSize)
+        q = try arena.floats(maxTokens * queryWidth)
+        k = try arena.floats(maxTokens * keyWidth)
+        v = try arena.floats(maxTokens * keyWidth)
+        attended = try arena.floats(maxTokens * queryWidth)
+        gate = try arena.floats(maxTokens * config.intermediateSize)
+        up = try arena.floats(maxTokens * config.intermediateSize)
+        attentionScratch = try arena.floats(
+            KVStorage.scratchCount(
+                heads: config.headCount, kvHeads: config.kvHeadCount, headDim: config.headDim,
+                threads: pool.threadCount))
+        logits = try arena.floats(maxLogitRows * config.vocabularySize)
+    }
+
+    var scratchByteCount: Int { arena.byteCount }
+}

@@ -1,0 +1,75 @@
+// The decoder-only transformer: embedding, layers, final norm, language-model head.
+//
+// Owns: weights and the order of the forward pass. Does not own: what a layer contains (Architectures/), the cache, the
+// schedule. Invariants: a forward pass neither allocates, logs nor throws; the head runs only for rows that need logits.
+import QuernModel
+import QuernTensor
+
+/// One transformer layer; pre-norm residual blocks.
+struct DecoderLayer {
+    let attentionNorm: Floats
+    let attention: Attention
+    let feedForwardNorm: Floats
+    let feedForward: FeedForward
+}
+
+final class Decoder {
+    let config: ModelConfig
+    let embedding: Embedding
+    let layers: [DecoderLayer]
+    let finalNorm: Floats
+    let head: Linear
+    let shape: HeadShape
+    /// Bytes of weights read by one decode step.
+    let weightBytesPerStep: Int
+    private let arena: Arena
+
+    init(config: ModelConfig, loader: WeightLoader, contextLength: Int) throws {
+        self.config = config
+        arena = loader.arena
+        shape = HeadShape(
+            hiddenSize: config.hiddenSize, heads: config.headCount, kvHeads: config.kvHeadCount,
+            headDim: config.headDim, epsilon: config.rmsNormEpsilon,
+            rotary: try RotaryTable(config: config, positions: contextLength, in: loader.arena))
+        embedding = Embedding(
+            matrix: try loader.linear(
+                "model.embed_tokens.weight", rows: config.vocabularySize, columns: config.hiddenSize))
+        let architecture = Architectures.named(config.architecture)
+        layers = try (0..<config.layerCount).map { try architecture.layer($0, config: config, loader: loader) }
+        finalNorm = try loader.vector("model.norm.weight", count: config.hiddenSize)
+        head = config.tiesEmbeddings
+            ? embedding.matrix
+            : try loader.linear("lm_head.weight", rows: config.vocabularySize, columns: config.hiddenSize)
+        weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
+    }
+
+    /// Computes the step; logits of row i of `step.logitRows` land in `compute.logits[i * vocabularySize...]`.
+    func forward(_ step: borrowing StepBatch, cache: borrowing KVStorage, compute: Compute) {
+        let hiddenSize = config.hiddenSize
+        embedding.lookUp(step, compute: compute)
+        for index in 0..<layers.count {
+            normalize(compute.hidden, layers[index].attentionNorm, rows: step.count, compute)
+            layers[index].attention.forward(
+                layer: index, shape: shape, step: step, cache: cache, compute: compute)
+            normalize(compute.hidden, layers[index].feedForwardNorm, rows: step.count, compute)
+            layers[index].feedForward.forward(tokens: step.count, compute: compute)
+        }
+        guard step.logitCount > 0 else { return }
+        for row in 0..<step.logitCount {
+            let source = compute.hidden.slice(from: Int(step.logitRows[row]) * hiddenSize, count: hiddenSize)
+            compute.kernels.rmsNorm(
+                source, stride: hiddenSize, weight: finalNorm,
+                into: compute.normed.slice(from: row * hiddenSize, count: hiddenSize), stride: hiddenSize, rows: 1,
+                width: hiddenSize, epsilon: shape.epsilon, pool: compute.pool)
+        }
+        compute.project(
+            compute.normed, stride: hiddenSize, tokens: step.logitCount,
+            head.into(compute.logits, stride: config.vocabularySize))
+    }
+
+    private func normalize(_ x: Floats, _ weight: Floats, rows: Int, _ compute: Compute) {
+        compute.kernels.rmsNorm(
+            x, stride: config.hiddenSize, weight: weight, into: compute.normed, stride: config.hiddenSize,
+            rows: rows, width: config.hiddenSize, epsilon: shape.epsilon, pool: compute.pool)
+    }
+}

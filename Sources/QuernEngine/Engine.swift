@@ -1,0 +1,134 @@
+// The Sendable handle of a loaded model: submit token ids, receive token ids.
+//
+// Owns: the engine thread and its inbox. Does not own: text, sockets, files. All mutable inference state lives on the
+// thread; a forward pass blocks for milliseconds and must never occupy a thread of the concurrency pool.
+// Invariant: `submit` validates everything a client controls, so that the engine loop cannot fail for a client's reason.
+import Foundation
+import QuernCheckpoint
+import QuernModel
+import QuernTensor
+import Synchronization
+
+/// How a model is loaded.
+public struct EngineOptions: Sendable {
+    /// Kernel threads; nil takes what affinity and cgroup allow.
+    public var threads: Int?
+    /// Tokens of prompt plus completion a sequence may have; nil takes the model's, at most 8192.
+    public var contextLength: Int?
+    /// Int8 kernels, or f32 through BLAS.
+    public var precision = Precision.int8
+    /// Sequences computed together.
+    public var maxSequences = 8
+    /// Force a lower kernel set by name.
+    public var instructionSet: String?
+
+    public init() {}
+}
+
+/// Arithmetic of the linear layers.
+public enum Precision: String, Sendable, CaseIterable {
+    case int8
+    case float32 = "f32"
+}
+
+/// What loading decided.
+public struct EngineInfo: Sendable {
+    public let config: ModelConfig
+    public let contextLength: Int
+    public let threads: Int
+    public let instructionSet: String
+    public let precision: Precision
+    public let groupSize: Int?
+    /// Weights one decode step reads.
+    public let weightBytesPerStep: Int
+    public let cacheBytes: Int
+}
+
+public final class Engine: Sendable {
+    public let info: EngineInfo
+    private let inbox = EngineInbox()
+    private let nextID = Atomic<UInt64>(1)
+    private let snapshot: StatisticsBox
+    private let stopped: ThreadExit
+
+    /// Loads weights and starts the engine thread. Blocks until the model is ready.
+    ///
+    /// - Parameter progress: fraction of the weights loaded, 0...1, from the loading thread.
+    public init(
+        _ checkpoint: any Checkpoint, options: EngineOptions = EngineOptions(),
+        progress: @escaping @Sendable (Double) -> Void = { _ in }
+    ) throws {
+        let snapshot = StatisticsBox()
+        let stopped = ThreadExit()
+        let inbox = inbox
+        let ready = Handshake()
+        let thread = Thread {
+            do {
+                let loaded = try EngineLoader.load(checkpoint, options: options, progress: progress)
+                ready.succeed(loaded.info)
+                loaded.loop.run(inbox) { snapshot.set($0) }
+            } catch {
+                ready.fail(error)
+            }
+            stopped.signal()
+        }
+        thread.name = "quern.engine"
+        thread.stackSize = 8 << 20
+        thread.start()
+        info = try ready.wait()
+        self.snapshot = snapshot
+        self.stopped = stopped
+    }
+
+    deinit { inbox.post(.drain) }
+
+    /// Queues a request.
+    ///
+    /// - Throws: `EngineError` when the prompt is empty, too long or names a token outside the vocabulary.
+    /// - Returns: the request's id and its events; the stream ends after `finished` or `failed`. Dropping it cancels.
+    public func submit(_ request: GenerationRequest) throws(EngineError) -> (id: UInt64, events: AsyncStream<GenerationEvent>) {
+        try validate(request.prompt)
+        let room = info.contextLength - request.prompt.count
+        guard room > 0 else {
+            throw .contextLengthExceeded(prompt: request.prompt.count, limit: info.contextLength)
+        }
+        let id = nextID.wrappingAdd(1, ordering: .relaxed).oldValue
+        let (stream, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
+        sink.onTermination = { [inbox] reason in
+            if case .cancelled = reason { inbox.post(.cancel(id)) }
+        }
+        inbox.post(.submit(id, request, maxTokens: min(request.maxTokens ?? room, room), sink))
+        return (id, stream)
+    }
+
+    /// Ends a request at the next step; its stream reports `finished(.cancelled, …)`.
+    public func cancel(_ id: UInt64) { inbox.post(.cancel(id)) }
+
+    /// Finishes live sequences, refuses new ones and ends the thread; returns when it has ended.
+    public func drain() async {
+        inbox.post(.drain)
+        await stopped.wait()
+    }
+
+    /// Raw logits for `positions` of `tokens`, in ascending order of position. Needs an idle engine.
+    public func logits(tokens: [TokenID], positions: Set<Int>) throws(EngineError) -> [[Float]] {
+        try validate(tokens)
+        guard tokens.count <= info.contextLength else {
+            throw .contextLengthExceeded(prompt: tokens.count, limit: info.contextLength)
+        }
+        let answer = LogitsAnswer()
+        inbox.post(.logits(LogitsRequest(tokens: tokens, positions: positions, answer: answer.set)))
+        return try answer.wait()
+    }
+
+    /// The counters after the last step.
+    public var statistics: EngineStatistics { snapshot.get() }
+
+    private func validate(_ tokens: [TokenID]) throws(EngineError) {
+        guard !tokens.isEmpty else { throw .emptyPrompt }
+        let size = info.config.vocabularySize
+        for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= size {
+            throw .tokenOutOfRange(index: index, token: token, vocabularySize: size)
+        }
+    }
+}

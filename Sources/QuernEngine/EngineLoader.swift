@@ -1,0 +1,68 @@
+// From a checkpoint and options to a ready engine loop: every size is decided here, once.
+import Foundation
+import QuernCheckpoint
+import QuernModel
+import QuernTensor
+
+struct EngineLoader {
+    let loop: EngineLoop
+    let info: EngineInfo
+
+    /// The default context: long enough for a chat, small enough for a laptop.
+    static let defaultContextLength = 8192
+
+    static func load(
+        _ checkpoint: any Checkpoint, options: EngineOptions, progress: @escaping @Sendable (Double) -> Void
+    ) throws -> EngineLoader {
+        let config = checkpoint.config
+        guard let instructionSet = InstructionSet(options.instructionSet) else {
+            throw EngineError.unknownInstructionSet(
+                options.instructionSet ?? "", supported: InstructionSet.supported)
+        }
+        let contextLength = try context(options, config)
+        let threads = max(1, options.threads ?? ProcessorCount.available())
+        if options.precision == .float32 { BLAS.setThreadCount(threads) }
+
+        var limits = SchedulerLimits()
+        limits.maxSequences = max(1, options.maxSequences)
+        let compute = try Compute(
+            config: config, instructionSet: instructionSet, threads: threads,
+            maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences))
+        let loader = WeightLoader(checkpoint, precision: options.precision, threads: threads, progress: progress)
+        let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
+
+        let isHalf = options.precision == .int8
+        let blocksPerSequence = (contextLength + KVStorage.blockSize - 1) / KVStorage.blockSize
+        let blocks = blockCount(config, perSequence: blocksPerSequence, sequences: limits.maxSequences, isHalf: isHalf)
+        let cache = try KVStorage(
+            layers: config.layerCount, blockCount: blocks, kvHeads: config.kvHeadCount, headDim: config.headDim,
+            isHalf: isHalf)
+        let cacheBytes = cache.byteCount
+        let scheduler = try Scheduler(
+            pool: BlockPool(blockCount: blocks), blocksPerSequence: blocksPerSequence, limits: limits)
+        let loop = try EngineLoop(decoder: decoder, compute: compute, cache: cache, scheduler: scheduler)
+        let info = EngineInfo(
+            config: config, contextLength: contextLength, threads: threads,
+            instructionSet: instructionSet.description, precision: options.precision,
+            groupSize: options.precision == .int8 ? loader.groupSize : nil,
+            weightBytesPerStep: decoder.weightBytesPerStep, cacheBytes: cacheBytes)
+        return EngineLoader(loop: loop, info: info)
+    }
+
+    private static func context(_ options: EngineOptions, _ config: ModelConfig) throws -> Int {
+        guard let wanted = options.contextLength else { return min(config.contextLength, defaultContextLength) }
+        guard wanted > 0 && wanted <= config.contextLength else {
+            throw EngineError.contextOutOfRange(wanted, limit: config.contextLength)
+        }
+        return wanted
+    }
+
+    /// Enough for every sequence at full length, but at most a quarter of the machine's memory, and never less than one
+    /// full sequence. Untouched blocks cost no memory: the mapping is filled on first use.
+    private static func blockCount(_ config: ModelConfig, perSequence: Int, sequences: Int, isHalf: Bool) -> Int {
+        let bytesPerBlock = KVStorage.blockSize * KVStorage.bytesPerToken(
+            layers: config.layerCount, kvHeads: config.kvHeadCount, headDim: config.headDim, isHalf: isHalf)
+        let budget = Int(clamping: ProcessInfo.processInfo.physicalMemory / 4)
+        return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock)))
+    }
+}

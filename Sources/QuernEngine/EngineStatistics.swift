@@ -1,0 +1,15 @@
+// Counters of a running engine, copied out once per step.
+
+/// A snapshot; totals count since the engine started.
+public struct EngineStatistics: Sendable, Equatable {
+    public var runningSequences = 0
+    public var waitingSequences = 0
+    public var promptTokens = 0
+    public var generatedTokens = 0
+    public var finishedSequences = 0
+    public var steps = 0
+    public var freeBlocks = 0
+    public var blockCount = 0
+
+    public init() {}
+}

@@ -1,0 +1,86 @@
+// What the engine is asked and what it answers: token ids only, no text.
+
+/// Index into the vocabulary.
+public typealias TokenID = Int32
+
+/// A prompt to continue.
+public struct GenerationRequest: Sendable {
+    public var prompt: [TokenID]
+    /// Most tokens to generate; nil runs to the end of the context.
+    public var maxTokens: Int?
+    /// Tokens that end the completion; they are counted but not delivered.
+    public var stopTokens: Set<TokenID>
+    public var sampling: SamplingParameters
+
+    public init(prompt: [TokenID], maxTokens: Int?, stopTokens: Set<TokenID>, sampling: SamplingParameters) {
+        self.prompt = prompt
+        self.maxTokens = maxTokens
+        self.stopTokens = stopTokens
+        self.sampling = sampling
+    }
+}
+
+/// Why a completion ended.
+public enum FinishReason: String, Sendable {
+    case stop, length, cancelled
+}
+
+/// Token counts of one request.
+public struct Usage: Sendable, Equatable {
+    public var promptTokens = 0
+    public var completionTokens = 0
+    /// Prompt tokens whose keys and values were already cached.
+    public var cachedTokens = 0
+
+    public init() {}
+}
+
+/// Where a request's time went, in milliseconds; names after llama.cpp's `timings`.
+public struct Timings: Sendable, Equatable {
+    /// From submission to the first computed token.
+    public var queueMS = 0.0
+    /// Prefill: from then to the first generated token.
+    public var promptMS = 0.0
+    /// Decode: from the first generated token to the last.
+    public var predictedMS = 0.0
+    public var promptCount = 0
+    public var predictedCount = 0
+
+    public init() {}
+}
+
+/// One event in the life of a request. Failure is an event, not a thrown error.
+public enum GenerationEvent: Sendable {
+    case started(cachedTokens: Int)
+    case token(TokenID)
+    case finished(FinishReason, Usage, Timings)
+    case failed(EngineError)
+}
+
+public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
+    case emptyPrompt
+    case contextLengthExceeded(prompt: Int, limit: Int)
+    case tokenOutOfRange(index: Int, token: TokenID, vocabularySize: Int)
+    case queueFull(limit: Int)
+    case shuttingDown
+    case numericFault
+    case unknownInstructionSet(String, supported: [String])
+    case contextOutOfRange(Int, limit: Int)
+
+    public var description: String {
+        switch self {
+        case .emptyPrompt: "the prompt is empty"
+        case .contextLengthExceeded(let prompt, let limit):
+            "the prompt has \(prompt) tokens; the context holds \(limit) including at least one generated token"
+        case .tokenOutOfRange(let index, let token, let size):
+            "prompt token \(index) is \(token); the vocabulary has \(size) tokens"
+        case .queueFull(let limit): "the queue holds its limit of \(limit) requests"
+        case .shuttingDown: "the engine is shutting down"
+        case .numericFault: "the model produced a logit that is not a finite number"
+        case .unknownInstructionSet(let name, let supported):
+            "instruction set '\(name)' is not supported by this processor; supported: \(supported.joined(separator: ", "))"
+        case .contextOutOfRange(let wanted, let limit):
+            "a context of \(wanted) tokens was asked for; the model allows 1 to \(limit)"
+        }
+    }
+}

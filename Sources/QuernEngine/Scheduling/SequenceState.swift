@@ -1,0 +1,67 @@
+// The engine-side state of one request.
+//
+// Invariant: `computedCount` never exceeds `tokens.count`; the scheduler only ever makes the first catch up with the
+// second, so that there is no prefill phase and no decode phase. `blocks` covers prompt plus `maxTokens` from admission.
+
+struct SequenceState {
+    let id: UInt64
+    let request: GenerationRequest
+    let sink: GenerationSink
+    let submitted: ContinuousClock.Instant
+    let maxTokens: Int
+    var tokens: [TokenID]
+    var computedCount = 0
+    var blocks: [BlockID] = []
+    var slot = 0
+    var sampler: Sampler
+    var started: ContinuousClock.Instant?
+    var firstToken: ContinuousClock.Instant?
+    /// Set once, when the sequence is over.
+    var outcome: Outcome?
+
+    enum Outcome {
+        case finished(FinishReason)
+        case failed(EngineError)
+    }
+
+    init(
+        id: UInt64, request: GenerationRequest, sink: GenerationSink, maxTokens: Int, vocabularySize: Int,
+        submitted: ContinuousClock.Instant
+    ) {
+        self.id = id
+        self.request = request
+        self.sink = sink
+        self.maxTokens = maxTokens
+        self.submitted = submitted
+        tokens = request.prompt
+        tokens.reserveCapacity(request.prompt.count + maxTokens)
+        sampler = Sampler(request.sampling, vocabularySize: vocabularySize, prompt: request.prompt)
+    }
+
+    var generatedCount: Int { tokens.count - request.prompt.count }
+    var pendingCount: Int { tokens.count - computedCount }
+    var neededTokens: Int { request.prompt.count + maxTokens }
+
+    func usage() -> Usage {
+        var usage = Usage()
+        usage.promptTokens = request.prompt.count
+        usage.completionTokens = generatedCount
+        return usage
+    }
+
+    func timings(now: ContinuousClock.Instant) -> Timings {
+        var timings = Timings()
+        let start = started ?? now
+        timings.queueMS = milliseconds(start - submitted)
+        timings.promptMS = milliseconds((firstToken ?? now) - start)
+        timings.predictedMS = firstToken.map { milliseconds(now - $0) } ?? 0
+        timings.promptCount = request.prompt.count
+        timings.predictedCount = generatedCount
+        return timings
+    }
+}
+
+private func milliseconds(_ duration: Duration) -> Double { duration / .milliseconds(1) }
+
+/// Where a sequence's events go. Delivery may allocate; it happens after a step, never inside one.
+typealias GenerationSink = AsyncStream<GenerationEvent>.Continuation

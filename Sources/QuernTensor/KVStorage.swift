@@ -1,0 +1,99 @@
+// Keys and values of all layers, in blocks of 128 tokens, and the attention kernels that read them.
+//
+// Owns: the bytes and their layout. Does not own: which block belongs to which sequence (the engine's block pool).
+// Invariant: a token reference only names blocks below `blockCount`; the kernels do not check again.
+import CQuernKernels
+
+/// The tokens of one step as the attention kernels want them: a block table and a position for each.
+public struct TokenReferences: @unchecked Sendable {
+    let base: UnsafeMutablePointer<qk_token_ref>
+    public let capacity: Int
+
+    public init(capacity: Int, in arena: Arena) throws(SystemError) {
+        self.capacity = capacity
+        base = try arena.allocate(byteCount: capacity * MemoryLayout<qk_token_ref>.stride)
+            .bindMemory(to: qk_token_ref.self, capacity: capacity)
+    }
+
+    /// Token `index` of the step stands at `position` of the sequence whose blocks are `blocks`.
+    public func set(_ index: Int, blocks: Int32s, position: Int) {
+        precondition(index >= 0 && index < capacity && position >= 0)
+        precondition(position / KVStorage.blockSize < blocks.count)
+        base[index] = qk_token_ref(block_table: UnsafePointer(blocks.base), position: Int32(position))
+    }
+}
+
+/// K and V for `layers` layers x `blockCount` blocks, f16 or f32.
+public struct KVStorage: ~Copyable {
+    /// Tokens per block; also the attention tile.
+    public static let blockSize = 128
+
+    public let layers: Int
+    public let blockCount: Int
+    public let kvHeads: Int
+    public let headDim: Int
+    public let isHalf: Bool
+    private let region: MemoryRegion
+    private let elementSize: Int
+    private let blockElements: Int
+
+    /// Bytes one token occupies in all layers.
+    public static func bytesPerToken(layers: Int, kvHeads: Int, headDim: Int, isHalf: Bool) -> Int {
+        layers * 2 * kvHeads * headDim * (isHalf ? 2 : 4)
+    }
+
+    public init(layers: Int, blockCount: Int, kvHeads: Int, headDim: Int, isHalf: Bool) throws(SystemError) {
+        self.layers = layers
+        self.blockCount = blockCount
+        self.kvHeads = kvHeads
+        self.headDim = headDim
+        self.isHalf = isHalf
+        elementSize = isHalf ? 2 : 4
+        blockElements = kvHeads * Self.blockSize * headDim
+        region = try MemoryRegion(byteCount: layers * 2 * blockCount * blockElements * elementSize)
+    }
+
+    public var byteCount: Int { region.byteCount }
+
+    private func layer(_ index: Int) -> qk_kv_layer {
+        precondition(index >= 0 && index < layers)
+        let plane = blockCount * blockElements * elementSize
+        return qk_kv_layer(
+            k: region.base + index * 2 * plane, v: region.base + (index * 2 + 1) * plane,
+            block_stride: Int64(blockElements), block_size: Int32(Self.blockSize), kv_heads: Int32(kvHeads),
+            head_dim: Int32(headDim), is_f16: isHalf ? 1 : 0)
+    }
+
+    /// Stores `tokens` rows of k and v ([tokens, kvHeads * headDim], row stride `stride`).
+    public func store(
+        k: Floats, v: Floats, stride: Int, tokens: TokenReferences, count: Int, layer index: Int, kernels: Kernels,
+        pool: borrowing WorkerPool
+    ) {
+        let width = kvHeads * headDim
+        precondition(count > 0 && count <= tokens.capacity && min(k.count, v.count) >= (count - 1) * stride + width)
+        qk_kv_store(
+            kernels.instructionSet.ops, pool.handle, k.base, Int64(stride), v.base, Int64(stride), tokens.base,
+            Int64(count), layer(index))
+    }
+
+    /// Floats of scratch that `attend` needs.
+    public static func scratchCount(heads: Int, kvHeads: Int, headDim: Int, threads: Int) -> Int {
+        threads * Int(qk_attention_scratch_floats(Int32(heads), Int32(kvHeads), Int32(headDim), Int32(blockSize)))
+    }
+
+    /// out [count, heads * headDim] = causal attention of q over each token's own sequence.
+    public func attend(
+        q: Floats, into out: Floats, stride: Int, tokens: TokenReferences, count: Int, heads: Int, scale: Float,
+        layer index: Int, scratch: Floats, kernels: Kernels, pool: borrowing WorkerPool
+    ) {
+        let width = heads * headDim
+        precondition(heads % kvHeads == 0 && count > 0 && count <= tokens.capacity)
+        precondition(min(q.count, out.count) >= (count - 1) * stride + width)
+        precondition(
+            scratch.count >= Self.scratchCount(
+                heads: heads, kvHeads: kvHeads, headDim: headDim, threads: pool.threadCount))
+        qk_attention(
+            kernels.instructionSet.ops, pool.handle, q.base, Int64(stride), out.base, Int64(stride), tokens.base,
+            Int64(count), Int32(heads), layer(index), scale, scratch.base)
+    }
+}

@@ -1,0 +1,98 @@
+// Matrices as the kernels read them: int8 tiles with half-precision group scales, or plain floats.
+//
+// Owns: shapes and layout arithmetic. Does not own: the bytes (an arena does).
+// Invariant: int8 values lie in -127...127, rows and columns are zero-padded to whole tiles and groups.
+import CQuernKernels
+
+/// Byte counts and paddings of the QW8 layout: 16 rows x 4 columns per 64-byte chunk, one f16 scale per (row, group).
+public struct TileShape: Sendable, Equatable {
+    public static let tileRows = 16
+    public let rows: Int
+    public let columns: Int
+    public let group: Int
+
+    /// - Precondition: rows and columns positive, group 32 or 64.
+    public init(rows: Int, columns: Int, group: Int) {
+        precondition(rows > 0 && columns > 0 && (group == 32 || group == 64))
+        self.rows = rows
+        self.columns = columns
+        self.group = group
+    }
+
+    public var paddedRows: Int { (rows + 15) / 16 * 16 }
+    public var paddedColumns: Int { (columns + group - 1) / group * group }
+    public var groups: Int { paddedColumns / group }
+    /// Bytes of int8 values.
+    public var valueByteCount: Int { paddedRows * paddedColumns }
+    /// Number of f16 scales.
+    public var scaleCount: Int { paddedRows * groups }
+}
+
+/// y = W x with W [rows, columns] in int8 groups along the columns.
+public struct QuantizedMatrix: @unchecked Sendable {
+    public let shape: TileShape
+    package let values: UnsafeMutablePointer<Int8>
+    package let scales: UnsafeMutablePointer<UInt16>
+
+    /// Reserves zeroed storage; the loader fills it before the first product.
+    public init(_ shape: TileShape, in arena: Arena) throws(SystemError) {
+        self.shape = shape
+        values = try arena.allocate(byteCount: shape.valueByteCount)
+            .bindMemory(to: Int8.self, capacity: shape.valueByteCount)
+        scales = try arena.allocate(byteCount: shape.scaleCount * 2)
+            .bindMemory(to: UInt16.self, capacity: shape.scaleCount)
+    }
+
+    /// Storage for the loader: int8 tiles.
+    public var valueBytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: values, count: shape.valueByteCount)
+    }
+
+    /// Storage for the loader: f16 scales.
+    public var scaleBytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: scales, count: shape.scaleCount * 2)
+    }
+
+    public var byteCount: Int { shape.valueByteCount + shape.scaleCount * 2 }
+
+    var handle: qk_q8_matrix {
+        qk_q8_matrix(
+            values: values, scales: scales, rows: Int64(shape.rows), k_padded: Int64(shape.paddedColumns),
+            group: Int32(shape.group))
+    }
+}
+
+/// y = W x with W [rows, columns] in f32, row-major: the reference path.
+public struct FloatMatrix: Sendable {
+    public let rows: Int
+    public let columns: Int
+    public let values: Floats
+
+    public init(rows: Int, columns: Int, in arena: Arena) throws(SystemError) {
+        self.rows = rows
+        self.columns = columns
+        values = try arena.floats(rows * columns)
+    }
+}
+
+/// Quantised activations of up to `capacity` tokens: int16 values and one float scale per group.
+public struct Activations: @unchecked Sendable {
+    let capacity: Int
+    let columns: Int
+    let values: UnsafeMutablePointer<Int16>
+    let scales: UnsafeMutablePointer<Float>
+
+    /// - Parameters:
+    ///   - tokens: most tokens of one step.
+    ///   - columns: widest input of any matrix.
+    public init(tokens: Int, columns: Int, in arena: Arena) throws(SystemError) {
+        let padded = (columns + 63) / 64 * 64
+        capacity = tokens
+        self.columns = padded
+        values = try arena.allocate(byteCount: tokens * padded * 2).bindMemory(to: Int16.self, capacity: tokens * padded)
+        scales = try arena.allocate(byteCount: tokens * padded / 32 * 4)
+            .bindMemory(to: Float.self, capacity: tokens * padded / 32)
+    }
+
+    var handle: qk_activations { qk_activations(values: values, scales: scales) }
+}

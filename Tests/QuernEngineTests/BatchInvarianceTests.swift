@@ -1,0 +1,57 @@
+// The promise that makes prefix caches, preemption and speculation exact: bits do not depend on company.
+import QuernEngine
+import Testing
+
+@Suite struct BatchInvarianceTests {
+    private func prompt(_ seed: Int, count: Int) -> [TokenID] { (0..<count).map { TokenID(($0 * 37 + seed * 11) % 250) } }
+
+    @Test(arguments: ["tiny-llama", "tiny-qwen2", "tiny-qwen3"])
+    func concurrentSequencesDoNotChangeEachOther(_ name: String) async throws {
+        let engine = try Fixtures.engine(name, precision: .int8)
+        var alone: [[TokenID]] = []
+        for seed in 0..<6 {
+            alone.append(try await complete(engine, prompt(seed, count: 3 + 17 * seed), count: 20 + seed))
+        }
+        let together = try await withThrowingTaskGroup(of: (Int, [TokenID]).self) { group in
+            for seed in 0..<6 {
+                group.addTask {
+                    (seed, try await complete(engine, prompt(seed, count: 3 + 17 * seed), count: 20 + seed))
+                }
+            }
+            return try await group.reduce(into: [Int: [TokenID]]()) { $0[$1.0] = $1.1 }
+        }
+        for seed in 0..<6 { #expect(together[seed] == alone[seed]) }
+    }
+
+    @Test func logitsDoNotDependOnThreads() throws {
+        let tokens = prompt(3, count: 40)
+        let reference = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: 1)
+            .logits(tokens: tokens, positions: Set(tokens.indices))
+        for threads in [2, 3] {
+            let engine = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: threads)
+            #expect(try engine.logits(tokens: tokens, positions: Set(tokens.indices)) == reference)
+        }
+    }
+
+    @Test func promptsLongerThanAChunkEqualShorterOnes() async throws {
+        // 300 tokens take two prefill chunks; logits() takes chunks of 16. Both must choose the same token.
+        let engine = try Fixtures.engine("tiny-qwen2", precision: .int8)
+        let tokens = prompt(5, count: 300)
+        let next = try await complete(engine, tokens, count: 1)
+        let row = try engine.logits(tokens: tokens, positions: [299])[0]
+        let best = try #require(row.indices.max { row[$0] < row[$1] })
+        #expect(next == [TokenID(best)])
+    }
+
+    @Test func seededSamplingRepeats() async throws {
+        let engine = try Fixtures.engine("tiny-llama", precision: .int8)
+        var sampling = SamplingParameters()
+        sampling.seed = 42
+        let first = try await complete(engine, prompt(1, count: 9), count: 30, sampling: sampling)
+        let second = try await complete(engine, prompt(1, count: 9), count: 30, sampling: sampling)
+        sampling.seed = 43
+        let other = try await complete(engine, prompt(1, count: 9), count: 30, sampling: sampling)
+        #expect(first == second)
+        #expect(first != other)
+    }
+}
