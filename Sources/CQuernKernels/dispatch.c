@@ -1,0 +1,43 @@
+// Chooses an operation table at run time. No constructors, no globals that change: the caller keeps the pointer.
+#include <string.h>
+
+#include "ops.h"
+
+static int is_supported(const qk_ops *ops) {
+#if defined(__x86_64__)
+    // __builtin_cpu_supports also asks the operating system (xgetbv) whether the registers are saved.
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    if (ops == &qk_ops_avx2) return avx2;
+    if (ops == &qk_ops_avx512vnni)
+        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vnni");
+#endif
+    return ops == &qk_ops_scalar;
+}
+
+// Slowest first.
+static const qk_ops *const tables[] = {
+    &qk_ops_scalar,
+#if defined(__x86_64__)
+    &qk_ops_avx2,
+    &qk_ops_avx512vnni,
+#endif
+};
+
+enum { TABLE_COUNT = sizeof tables / sizeof *tables };
+
+const qk_ops *qk_ops_resolve(const char *requested) {
+    for (int i = TABLE_COUNT - 1; i >= 0; i--) {
+        if (requested && strcmp(requested, tables[i]->name) != 0) continue;
+        if (is_supported(tables[i])) return tables[i];
+    }
+    return NULL;
+}
+
+const char *qk_ops_name(const qk_ops *ops) { return ops->name; }
+
+const char *qk_ops_supported(int i) {
+    for (int t = 0; t < TABLE_COUNT; t++)
+        if (is_supported(tables[t]) && i-- == 0) return tables[t]->name;
+    return NULL;
+}

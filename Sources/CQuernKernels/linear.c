@@ -1,0 +1,107 @@
+// Matrix products and activation quantisation: division of the work, independent of the instruction set.
+#include "half.h"
+#include "ops.h"
+#include "parallel.h"
+
+enum {
+    MAX_JOBS = 4,
+    CHUNK_BYTES = 96 * 1024,     // weights a worker takes at once when streaming
+    SERIAL_FLOATS = 16 * 1024,   // below this an element-wise operation is not worth waking a worker
+};
+
+struct matmul {
+    const qk_ops *ops;
+    qk_activations x;
+    int64_t m;
+    const qk_matmul_job *jobs;
+    int job_count;
+    int64_t first_tile[MAX_JOBS + 1];
+    qk_division division;
+};
+
+static void multiply_tile(const struct matmul *task, const qk_matmul_job *job, int64_t tile) {
+    const qk_q8_matrix *w = &job->weights;
+    int64_t groups = w->k_padded / w->group;
+    const int8_t *values = w->values + tile * QK_TILE_ROWS * w->k_padded;
+    const uint16_t *scales = w->scales + tile * QK_TILE_ROWS * groups;
+    int64_t row = tile * QK_TILE_ROWS;
+    int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
+    float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
+    for (int64_t token = 0; token < task->m; token += QK_TILE_TOKENS) {
+        int32_t tokens = (int32_t)(task->m - token < QK_TILE_TOKENS ? task->m - token : QK_TILE_TOKENS);
+        task->ops->q8_tile(values, scales, task->x.values + token * w->k_padded, task->x.scales + token * groups,
+                           w->k_padded, w->group, tokens, sums);
+        for (int32_t t = 0; t < tokens; t++) {
+            float *y = job->y + (token + t) * job->ldy + row;
+            const float *sum = sums + t * QK_TILE_ROWS;
+            for (int64_t r = 0; r < rows; r++) {
+                float value = job->bias ? sum[r] + job->bias[row + r] : sum[r];
+                y[r] = job->accumulate ? y[r] + value : value;
+            }
+        }
+    }
+}
+
+static void matmul_work(void *context, int worker, int workers) {
+    (void)workers;
+    struct matmul *task = context;
+    int64_t start, end;
+    while (qk_take(&task->division, worker, &start, &end)) {
+        for (int64_t item = start; item < end; item++) {
+            int job = 0;
+            while (item >= task->first_tile[job + 1]) job++;
+            multiply_tile(task, &task->jobs[job], item - task->first_tile[job]);
+        }
+    }
+}
+
+void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *jobs, int job_count) {
+    struct matmul task = {.ops = ops, .x = x, .m = m, .jobs = jobs, .job_count = job_count};
+    for (int j = 0; j < job_count; j++)
+        task.first_tile[j + 1] = task.first_tile[j] + (jobs[j].weights.rows + QK_TILE_ROWS - 1) / QK_TILE_ROWS;
+    int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded;
+    int64_t passes = (m + QK_TILE_TOKENS - 1) / QK_TILE_TOKENS;
+    qk_divide(&task.division, task.first_tile[job_count], CHUNK_BYTES / tile_bytes / passes, qk_pool_thread_count(pool));
+    qk_pool_run(pool, matmul_work, &task);
+}
+
+struct quantize {
+    const qk_ops *ops;
+    const float *x;
+    int64_t ldx, columns, k_padded;
+    int32_t group;
+    qk_activations out;
+    qk_division division;
+};
+
+static void quantize_work(void *context, int worker, int workers) {
+    (void)workers;
+    struct quantize *task = context;
+    int64_t start, end;
+    while (qk_take(&task->division, worker, &start, &end))
+        for (int64_t i = start; i < end; i++)
+            task->ops->quantize_row(task->x + i * task->ldx, task->columns, task->k_padded, task->group,
+                                    task->out.values + i * task->k_padded,
+                                    task->out.scales + i * (task->k_padded / task->group));
+}
+
+void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, int64_t m, int64_t columns,
+                      int64_t k_padded, int32_t group, qk_activations out) {
+    struct quantize task = {ops, x, ldx, columns, k_padded, group, out, {0}};
+    if (m * columns < SERIAL_FLOATS) {
+        qk_divide(&task.division, m, m, 1);
+        quantize_work(&task, 0, 1);
+    } else {
+        qk_divide(&task.division, m, 4, qk_pool_thread_count(pool));
+        qk_pool_run(pool, quantize_work, &task);
+    }
+}
+
+void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *w, int64_t row, int64_t columns, float *out) {
+    (void)ops;
+    const int8_t *values = w->values + row / QK_TILE_ROWS * QK_TILE_ROWS * w->k_padded + row % QK_TILE_ROWS * 4;
+    const uint16_t *scales =
+        w->scales + row / QK_TILE_ROWS * QK_TILE_ROWS * (w->k_padded / w->group) + row % QK_TILE_ROWS;
+    for (int64_t k = 0; k < columns; k++)
+        out[k] = (float)values[k / 4 * 64 + k % 4] * qk_half_to_float(scales[k / w->group * QK_TILE_ROWS]);
+}

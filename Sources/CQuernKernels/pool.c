@@ -1,0 +1,134 @@
+// The worker pool: threads that run one function together and wait for the next.
+//
+// Waiting spins for some tens of microseconds, the usual gap between two regions of a forward pass, and then sleeps on a
+// futex: on a small machine a spinning worker would take the processor from the threads that serve sockets.
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "quern_kernels.h"
+
+enum { SPINS = 2000 };
+
+struct qk_pool {
+    int threads;
+    void (*work)(void *, int, int);
+    void *context;
+    int stop;
+    pthread_t *handles;
+    _Alignas(64) atomic_uint epoch;      // changes when there is work
+    _Alignas(64) atomic_uint remaining;  // workers that have not finished
+    _Alignas(64) atomic_uint sleepers;   // workers inside futex_wait on epoch
+    _Alignas(64) atomic_uint waiting;    // the caller is inside futex_wait on remaining
+};
+
+struct worker {
+    qk_pool *pool;
+    int index;
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(atomic_uint *word, unsigned expected) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+static void futex_wake(atomic_uint *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static void wait_for_work(qk_pool *pool, unsigned seen) {
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->epoch, memory_order_acquire) != seen) return;
+        relax();
+    }
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->epoch) == seen) futex_wait(&pool->epoch, seen);
+    atomic_fetch_sub(&pool->sleepers, 1);
+}
+
+static void *worker_main(void *argument) {
+    struct worker self = *(struct worker *)argument;
+    free(argument);
+    qk_pool *pool = self.pool;
+    unsigned seen = 0;
+    for (;;) {
+        wait_for_work(pool, seen);
+        seen++;
+        if (pool->stop) return NULL;
+        pool->work(pool->context, self.index, pool->threads);
+        if (atomic_fetch_sub(&pool->remaining, 1) == 1 && atomic_load(&pool->waiting)) futex_wake(&pool->remaining, 1);
+    }
+}
+
+static void start(qk_pool *pool) {
+    atomic_store(&pool->remaining, (unsigned)(pool->threads - 1));
+    atomic_fetch_add(&pool->epoch, 1);
+    if (atomic_load(&pool->sleepers)) futex_wake(&pool->epoch, pool->threads);
+}
+
+static void wait_for_workers(qk_pool *pool) {
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->remaining, memory_order_acquire) == 0) return;
+        relax();
+    }
+    atomic_store(&pool->waiting, 1);
+    unsigned left;
+    while ((left = atomic_load(&pool->remaining)) != 0) futex_wait(&pool->remaining, left);
+    atomic_store(&pool->waiting, 0);
+}
+
+void qk_pool_run(qk_pool *pool, void (*work)(void *, int, int), void *context) {
+    if (pool->threads == 1) {
+        work(context, 0, 1);
+        return;
+    }
+    pool->work = work;
+    pool->context = context;
+    start(pool);
+    work(context, 0, pool->threads);
+    wait_for_workers(pool);
+}
+
+qk_pool *qk_pool_create(int threads) {
+    if (threads < 1) return NULL;
+    qk_pool *pool = aligned_alloc(64, (sizeof(qk_pool) + 63) / 64 * 64);
+    if (!pool) return NULL;
+    *pool = (qk_pool){.threads = 1};
+    pool->handles = calloc((size_t)threads, sizeof(pthread_t));
+    if (!pool->handles) {
+        free(pool);
+        return NULL;
+    }
+    for (int i = 1; i < threads; i++) {
+        struct worker *self = malloc(sizeof *self);
+        if (self) *self = (struct worker){pool, i};
+        if (!self || pthread_create(&pool->handles[i], NULL, worker_main, self) != 0) {
+            free(self);
+            qk_pool_destroy(pool);
+            return NULL;
+        }
+        pool->threads = i + 1;  // no worker reads this before the first epoch
+    }
+    return pool;
+}
+
+void qk_pool_destroy(qk_pool *pool) {
+    if (!pool) return;
+    pool->stop = 1;
+    start(pool);
+    for (int i = 1; i < pool->threads; i++) pthread_join(pool->handles[i], NULL);
+    free(pool->handles);
+    free(pool);
+}
+
+int qk_pool_thread_count(const qk_pool *pool) { return pool->threads; }

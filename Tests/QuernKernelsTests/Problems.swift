@@ -1,0 +1,112 @@
+// Random problems for the kernels, and plain references in double precision.
+import CQuernKernels
+
+/// A small deterministic generator, so that a failure can be repeated.
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    mutating func floats(_ count: Int, _ range: ClosedRange<Float> = -1...1) -> [Float] {
+        (0..<count).map { _ in Float.random(in: range, using: &self) }
+    }
+}
+
+/// Every instruction set of this processor; the first is the scalar specification.
+let instructionSets: [String] = {
+    var names: [String] = []
+    while let name = qk_ops_supported(Int32(names.count)) { names.append(String(cString: name)) }
+    return names
+}()
+
+func ops(_ name: String) -> OpaquePointer { qk_ops_resolve(name)! }
+
+/// A pool that ends with its owner.
+final class Pool {
+    let handle: OpaquePointer
+    init(_ threads: Int32) { handle = qk_pool_create(threads)! }
+    deinit { qk_pool_destroy(handle) }
+}
+
+/// Weights in tile layout beside the matrix they were packed from.
+struct Weights {
+    let rows, columns, group, padded: Int
+    var values: [Int8]
+    var scales: [UInt16]
+
+    init(rows: Int, columns: Int, group: Int, random: inout SplitMix64, extreme: Bool = false) {
+        self.rows = rows
+        self.columns = columns
+        self.group = group
+        padded = (columns + group - 1) / group * group
+        let tiles = (rows + 15) / 16
+        values = Array(repeating: 0, count: tiles * 16 * padded)
+        scales = Array(repeating: 0, count: tiles * 16 * padded / group)
+        for row in 0..<rows {
+            for k in 0..<columns {
+                values[index(row, k)] = extreme ? (Bool.random(using: &random) ? 127 : -127) : Int8.random(in: -127...127, using: &random)
+            }
+            for g in 0..<(padded / group) {
+                scales[scaleIndex(row, g)] = Float16(Float.random(in: 0.001...0.02, using: &random)).bitPattern
+            }
+        }
+    }
+
+    func index(_ row: Int, _ k: Int) -> Int { ((row / 16) * (padded / 4) + k / 4) * 64 + row % 16 * 4 + k % 4 }
+    func scaleIndex(_ row: Int, _ g: Int) -> Int { ((row / 16) * (padded / group) + g) * 16 + row % 16 }
+    func weight(_ row: Int, _ k: Int) -> Double {
+        Double(values[index(row, k)]) * Double(Float16(bitPattern: scales[scaleIndex(row, k / group)]))
+    }
+}
+
+struct MatmulOptions {
+    var isa = instructionSets[0]
+    var threads: Int32 = 1
+    var bias: [Float]?
+    var residual: [Float]?
+}
+
+/// Quantises x ([m, columns]) and multiplies; returns [m, rows].
+func matmul(_ x: [Float], _ m: Int, _ w: Weights, _ options: MatmulOptions = MatmulOptions()) -> [Float] {
+    let pool = Pool(options.threads)
+    let table = ops(options.isa)
+    var values = [Int16](repeating: 77, count: m * w.padded)
+    var scales = [Float](repeating: 77, count: m * w.padded / w.group)
+    var y = options.residual ?? [Float](repeating: .nan, count: m * w.rows)
+    values.withUnsafeMutableBufferPointer { values in
+        scales.withUnsafeMutableBufferPointer { scales in
+            let activations = qk_activations(values: values.baseAddress, scales: scales.baseAddress)
+            qk_quantize_rows(
+                table, pool.handle, x, Int64(w.columns), Int64(m), Int64(w.columns), Int64(w.padded), Int32(w.group),
+                activations)
+            w.values.withUnsafeBufferPointer { weightValues in
+                w.scales.withUnsafeBufferPointer { weightScales in
+                    y.withUnsafeMutableBufferPointer { y in
+                        func run(_ bias: UnsafePointer<Float>?) {
+                            var job = qk_matmul_job(
+                                weights: qk_q8_matrix(
+                                    values: weightValues.baseAddress, scales: weightScales.baseAddress,
+                                    rows: Int64(w.rows), k_padded: Int64(w.padded), group: Int32(w.group)),
+                                y: y.baseAddress, ldy: Int64(w.rows), bias: bias,
+                                accumulate: options.residual == nil ? 0 : 1)
+                            qk_q8_matmul(table, pool.handle, activations, Int64(m), &job, 1)
+                        }
+                        if let bias = options.bias { bias.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
+                    }
+                }
+            }
+        }
+    }
+    return y
+}
+
+extension [Float] {
+    /// Equality of bits: NaN equals NaN, -0 differs from 0.
+    var bits: [UInt32] { map(\.bitPattern) }
+}
