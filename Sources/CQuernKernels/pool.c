@@ -2,8 +2,10 @@
 //
 // Waiting spins for some tens of microseconds, the usual gap between two regions of a forward pass, and then sleeps on a
 // futex: on a small machine a spinning worker would take the processor from the threads that serve sockets.
+#define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -132,3 +134,8 @@ void qk_pool_destroy(qk_pool *pool) {
 }
 
 int qk_pool_thread_count(const qk_pool *pool) { return pool->threads; }
+
+int qk_affinity_count(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+}

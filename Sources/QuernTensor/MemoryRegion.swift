@@ -37,6 +37,11 @@ public final class MemoryRegion: @unchecked Sendable {
         self.byteCount = size
     }
 
+    /// Access to all bytes for the duration of `body`.
+    public func withBytes<Result>(_ body: (UnsafeMutableRawBufferPointer) throws -> Result) rethrows -> Result {
+        try body(UnsafeMutableRawBufferPointer(start: base, count: byteCount))
+    }
+
     deinit { munmap(base, byteCount) }
 }
 

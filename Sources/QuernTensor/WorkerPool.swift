@@ -1,6 +1,5 @@
 // Swift's owner of the C worker pool. The pool's threads run C only; the creating thread is worker 0.
 import CQuernKernels
-import Glibc
 
 /// A fixed set of kernel threads. One pool serves everything an engine computes.
 public struct WorkerPool: ~Copyable {
@@ -15,6 +14,9 @@ public struct WorkerPool: ~Copyable {
     }
 
     public var threadCount: Int { Int(qk_pool_thread_count(handle)) }
+
+    /// Processors the affinity mask allows; 0 when it cannot be read.
+    public static var affinityCount: Int { Int(qk_affinity_count()) }
 
     deinit { qk_pool_destroy(handle) }
 }

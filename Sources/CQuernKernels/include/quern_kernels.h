@@ -43,6 +43,9 @@ int qk_pool_thread_count(const qk_pool *pool);
 // Runs work(context, worker, workers) once on every worker and returns when all have returned. Not re-entrant.
 void qk_pool_run(qk_pool *pool, void (*work)(void *context, int worker, int workers), void *context);
 
+// Processors this process may run on by its affinity mask; 0 when the mask cannot be read.
+int qk_affinity_count(void);
+
 // ---- int8 weights x int16 activations --------------------------------------------------------------------------------
 
 // Weights in tiles of 16 rows: values[((row/16)*(k_padded/4) + k/4)*64 + (row%16)*4 + k%4],

@@ -1,6 +1,6 @@
 // How many processors this process may really use: affinity mask and cgroup quota, not the machine's core count.
 import Foundation
-import Glibc
+import QuernTensor
 
 package enum ProcessorCount {
     /// At least 1. A cgroup quota of 1.5 processors gives 1: a throttled pool is slower than a small one.
@@ -8,12 +8,9 @@ package enum ProcessorCount {
         max(1, min(affinity(), quota() ?? Int.max))
     }
 
-    static func affinity() -> Int {
-        var set = cpu_set_t()
-        guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else {
-            return max(1, ProcessInfo.processInfo.activeProcessorCount)
-        }
-        return withUnsafeBytes(of: set) { bytes in bytes.reduce(0) { $0 + $1.nonzeroBitCount } }
+    private static func affinity() -> Int {
+        let allowed = WorkerPool.affinityCount
+        return allowed > 0 ? allowed : ProcessInfo.processInfo.activeProcessorCount
     }
 
     /// The tightest `cpu.max` from our cgroup (version 2) up to the root.

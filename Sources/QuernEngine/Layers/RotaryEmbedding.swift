@@ -31,6 +31,8 @@ func rotaryFrequencies(_ config: ModelConfig) -> (frequencies: [Double], magnitu
         return (base, 1)
     case .linear(let factor):
         return (base.map { $0 / factor }, 1)
+    case .divisors(let divisors):
+        return (zip(base, divisors).map { $0 / $1 }, 1)
     case .llama3(let factor, let lowFactor, let highFactor, let original):
         return (base.map { llama3Frequency($0, factor, lowFactor, highFactor, Double(original)) }, 1)
     case .yarn(let factor, let betaFast, let betaSlow, let original, let attentionFactor):

@@ -15,12 +15,17 @@ struct StepBatch: ~Copyable {
     private let arena: Arena
 
     init(capacity: Int, maxLogitRows: Int) throws(SystemError) {
+        let arena = Arena(chunkByteCount: 1 << 20)
+        let tokens = try arena.integers(capacity)
+        let positions = try arena.integers(capacity)
+        let references = try TokenReferences(capacity: capacity, in: arena)
+        let logitRows = try arena.integers(maxLogitRows)
         self.capacity = capacity
-        arena = Arena(chunkByteCount: 1 << 20)
-        tokens = try arena.integers(capacity)
-        positions = try arena.integers(capacity)
-        references = try TokenReferences(capacity: capacity, in: arena)
-        logitRows = try arena.integers(maxLogitRows)
+        self.arena = arena
+        self.tokens = tokens
+        self.positions = positions
+        self.references = references
+        self.logitRows = logitRows
     }
 
     mutating func reset() {

@@ -1,0 +1,138 @@
+// quern's packed model: int8 tiles in kernel layout, tokenizer, template and configuration in one file.
+//
+// Layout: header (64 bytes), tensors (page-aligned), sections, index (JSON), footer. Every part carries a CRC-32C of its
+// raw bytes, checked when it is read. Invariant: nothing is handed out before its checksum matched.
+import QuernJSON
+import QuernModel
+import QuernTensor
+import QuernTokenizer
+
+public struct Archive: Checkpoint {
+    public let path: String
+    public var format: String { "quern archive v\(ArchiveHeader.version)" }
+    public var displayName: String { index.name }
+    public var config: ModelConfig { index.config }
+    public var generationDefaults: GenerationDefaults { index.defaults }
+    public let tensors: [TensorInfo]
+    public let chatTemplate: String?
+    /// Columns per scale of every int8 tensor.
+    public var groupSize: Int { index.group }
+    /// What the archive was made from.
+    public var source: JSONValue { index.source }
+
+    let index: ArchiveIndex
+    private let file: RandomAccessFile
+    private let byName: [String: ArchiveTensor]
+    private let infos: [String: TensorInfo]
+
+    init(_ file: RandomAccessFile) throws(CheckpointError) {
+        self.file = file
+        path = file.path
+        let header = try ArchiveHeader(file)
+        var reader = ByteReader(file, offset: header.indexOffset)
+        let bytes = [UInt8](try reader.bytes(header.indexSize, "index"))
+        guard CRC32C.checksum(bytes) == header.indexChecksum else {
+            throw reader.fail("index checksum", at: header.indexOffset, "does not match: the file is damaged")
+        }
+        let json: JSONValue
+        do throws(JSONError) {
+            json = try JSONValue(parsing: bytes)
+        } catch {
+            throw reader.fail("index", at: header.indexOffset + error.byteOffset, error.reason)
+        }
+        let index = try ArchiveIndex(parsing: json, path: file.path, dataEnd: header.indexOffset)
+        var byName: [String: ArchiveTensor] = [:]
+        var infos: [String: TensorInfo] = [:]
+        var list: [TensorInfo] = []
+        for tensor in index.tensors {
+            let info = TensorInfo(
+                name: tensor.part.name, shape: tensor.shape, storage: tensor.kind.rawValue,
+                byteCount: tensor.part.storedByteCount, fileOffset: tensor.part.offset)
+            byName[info.name] = tensor
+            infos[info.name] = info
+            list.append(info)
+        }
+        self.index = index
+        self.byName = byName
+        self.infos = infos
+        tensors = list
+        chatTemplate = try Self.section("chat_template", index, file).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    public func tensor(named name: String) -> TensorInfo? { infos[name] }
+
+    public func tokenizerDefinition() throws -> TokenizerDefinition? {
+        try Self.section("tokenizer", index, file).map { try TokenizerDefinition(serialized: $0) }
+    }
+
+    /// Reads tiles and scales of an int8 tensor straight into place.
+    public func readInt8(
+        _ name: String, values: UnsafeMutableRawBufferPointer, scales: UnsafeMutableRawBufferPointer
+    ) throws(CheckpointError) {
+        guard let tensor = byName[name], tensor.kind == .int8 else {
+            throw CheckpointError(
+                .inconsistent, file: path, field: "tensor \"\(printable(name.utf8))\"", detail: "is not stored as int8")
+        }
+        precondition(values.count + scales.count == tensor.part.byteCount)
+        try PartReader(file: file, part: tensor.part).read(into: [values, scales])
+        // The kernels' arithmetic relies on this bound; a checksum does not promise it.
+        guard !values.contains(0x80) else {
+            throw CheckpointError(
+                .malformed, file: path, field: "tensor \"\(printable(name.utf8))\"", byteOffset: tensor.part.offset,
+                detail: "holds a weight of -128, allowed is -127...127")
+        }
+    }
+
+    public func readRows(
+        of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
+    ) throws(CheckpointError) {
+        guard let tensor = byName[name], let info = infos[name] else { preconditionFailure("no tensor \(name)") }
+        precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
+        guard tensor.kind == .int8 else {
+            return try PartReader(file: file, part: tensor.part).read(into: [UnsafeMutableRawBufferPointer(out)])
+        }
+        let shape = TileShape(rows: tensor.shape[0], columns: tensor.shape[1], group: groupSize)
+        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.part.byteCount, alignment: 64)
+        defer { raw.deallocate() }
+        let values = UnsafeMutableRawBufferPointer(rebasing: raw[..<shape.valueByteCount])
+        let scales = UnsafeMutableRawBufferPointer(rebasing: raw[shape.valueByteCount...])
+        try readInt8(name, values: values, scales: scales)
+        for (position, row) in rows.enumerated() {
+            for k in 0..<shape.columns {
+                let (tile, lane) = row.quotientAndRemainder(dividingBy: TileShape.tileRows)
+                let value = values.load(
+                    fromByteOffset: (tile * (shape.paddedColumns / 4) + k / 4) * 64 + lane * 4 + k % 4, as: Int8.self)
+                let bits = scales.load(
+                    fromByteOffset: ((tile * shape.groups + k / shape.group) * 16 + lane) * 2, as: UInt16.self)
+                out[position * shape.columns + k] = Float(value) * Float(Float16(bitPattern: bits))
+            }
+        }
+    }
+
+    /// Checks every part's checksum. Throws at the first that does not match.
+    public func verify() throws(CheckpointError) {
+        for part in index.tensors.map(\.part) + index.sections { try PartReader(file: file, part: part).verify() }
+        do throws(FileError) {
+            try file.requireUnchanged()
+        } catch {
+            throw CheckpointError(error, file: path, field: "")
+        }
+    }
+
+    private static func section(
+        _ name: String, _ index: ArchiveIndex, _ file: RandomAccessFile
+    ) throws(CheckpointError) -> [UInt8]? {
+        guard let part = index.sections.first(where: { $0.name == name }) else { return nil }
+        guard part.byteCount <= ModelDirectory.maxFileBytes else {
+            throw CheckpointError(
+                .malformed, file: file.path, field: "section \(name)", byteOffset: part.offset,
+                detail: "is \(part.byteCount) bytes, the limit is \(ModelDirectory.maxFileBytes)")
+        }
+        var bytes = [UInt8](repeating: 0, count: part.byteCount)
+        let result = bytes.withUnsafeMutableBytes { raw in
+            Result { () throws(CheckpointError) in try PartReader(file: file, part: part).read(into: [raw]) }
+        }
+        try result.get()
+        return bytes
+    }
+}

@@ -1,0 +1,91 @@
+// From any checkpoint to a packed model.
+import Foundation
+import QuernJSON
+import QuernModel
+import QuernTensor
+import QuernTokenizer
+
+/// What packing did.
+public struct PackReport: Sendable {
+    public var groupSize = 0
+    public var tensorCount = 0
+    public var sourceBytes = 0
+    public var archiveBytes = 0
+    public var error = QuantizationError()
+}
+
+public struct PackOptions: Sendable {
+    public var group = GroupSize.automatic
+    public var threads = 2
+    /// Name clients will use; nil takes the source's.
+    public var name: String?
+
+    public init() {}
+}
+
+public enum Packer {
+    /// Writes `path`; an existing file is replaced only when everything succeeded.
+    ///
+    /// - Parameters:
+    ///   - progress: weights done and in all; called from the packing thread.
+    ///   - isCancelled: asked between tensors; true ends with `CancellationError` and leaves no file.
+    public static func pack(
+        _ source: any Checkpoint, to path: String, options: PackOptions = PackOptions(),
+        progress: (Int, Int) -> Void = { _, _ in }, isCancelled: () -> Bool = { false }
+    ) throws -> PackReport {
+        guard !(source is Archive) else {
+            throw CheckpointError(
+                .unsupported, file: source.path, field: "", detail: "is packed already; pack from the original checkpoint")
+        }
+        let group = options.group.resolved(for: source)
+        let index = ArchiveIndex(
+            name: options.name ?? source.displayName, group: group, config: source.config,
+            defaults: source.generationDefaults,
+            source: ["name": .string(source.displayName), "format": .string(source.format)])
+        var report = PackReport()
+        report.groupSize = group
+        let wanted = source.tensors.filter { $0.shape.count <= 2 && !$0.shape.contains(0) }
+        let total = wanted.reduce(0) { $0 + $1.elementCount }
+        var done = 0
+        var writer = try ArchiveWriter(path: path, index: index)
+        for tensor in wanted {
+            if isCancelled() { throw CancellationError() }
+            try add(tensor, from: source, group: group, threads: options.threads, to: &writer, &report)
+            done += tensor.elementCount
+            progress(done, total)
+        }
+        if let tokenizer = try source.tokenizerDefinition() { try writer.add(section: "tokenizer", tokenizer.serialized()) }
+        if let template = source.chatTemplate { try writer.add(section: "chat_template", Array(template.utf8)) }
+        if isCancelled() { throw CancellationError() }
+        try writer.finish()
+        report.tensorCount = wanted.count
+        report.sourceBytes = wanted.reduce(0) { $0 + $1.byteCount }
+        report.archiveBytes = (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
+        return report
+    }
+
+    private static func add(
+        _ tensor: TensorInfo, from source: any Checkpoint, group: Int, threads: Int, to writer: inout ArchiveWriter,
+        _ report: inout PackReport
+    ) throws {
+        guard tensor.shape.count == 2 else {
+            let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: tensor.elementCount)
+            defer { floats.deallocate() }
+            try source.readRows(of: tensor.name, rows: 0..<1, into: floats)
+            return try writer.add(
+                tensor.name, kind: .f32, shape: tensor.shape, data: [UnsafeRawBufferPointer(floats)])
+        }
+        let shape = TileShape(rows: tensor.rows, columns: tensor.columns, group: group)
+        let region = try MemoryRegion(byteCount: shape.valueByteCount + shape.scaleCount * 2)
+        try region.withBytes { bytes in
+            let values = UnsafeMutableRawBufferPointer(rebasing: bytes[..<shape.valueByteCount])
+            let scales = UnsafeMutableRawBufferPointer(rebasing: bytes[shape.valueByteCount...][..<(shape.valueByteCount + shape.scaleCount * 2)])
+            let error = try Quantizer.quantize(
+                source, tensor: tensor.name, shape: shape, values: values, scales: scales, threads: threads)
+            report.error = report.error + error
+            try writer.add(
+                tensor.name, kind: .int8, shape: tensor.shape,
+                data: [UnsafeRawBufferPointer(values), UnsafeRawBufferPointer(scales)])
+        }
+    }
+}

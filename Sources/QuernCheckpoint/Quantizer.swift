@@ -1,0 +1,156 @@
+// Float rows to int8 tiles.
+//
+// Symmetric groups along the columns with a half-precision scale. The scale is searched: candidates around the largest
+// magnitude over 127 and a least-squares refit, the smallest squared error wins. Q8_0 rows at group 32 are copied as they
+// are. Invariant: every value lies in -127...127 and padding is zero.
+import Dispatch
+import QuernTensor
+import Synchronization
+
+/// What quantising lost.
+public struct QuantizationError: Sendable, Equatable {
+    public var squaredError = 0.0
+    public var squaredWeight = 0.0
+    /// Source integers of -128 that became -127.
+    public var clamped = 0
+
+    /// Root-mean-square error relative to the root-mean-square weight.
+    public var relative: Double { squaredWeight > 0 ? (squaredError / squaredWeight).squareRoot() : 0 }
+
+    static func + (a: QuantizationError, b: QuantizationError) -> QuantizationError {
+        QuantizationError(
+            squaredError: a.squaredError + b.squaredError, squaredWeight: a.squaredWeight + b.squaredWeight,
+            clamped: a.clamped + b.clamped)
+    }
+}
+
+public enum Quantizer {
+    /// Fills `values` and `scales` (layout: `TileShape`) from the tensor's rows, in parallel.
+    @discardableResult
+    public static func quantize(
+        _ checkpoint: any Checkpoint, tensor name: String, shape: TileShape, values: UnsafeMutableRawBufferPointer,
+        scales: UnsafeMutableRawBufferPointer, threads: Int
+    ) throws(CheckpointError) -> QuantizationError {
+        precondition(values.count == shape.valueByteCount && scales.count == shape.scaleCount * 2)
+        let tiles = shape.paddedRows / TileShape.tileRows
+        let outcome = Mutex<Result<QuantizationError, CheckpointError>>(.success(QuantizationError()))
+        let target = TileTarget(shape: shape, values: values, scales: scales)
+        let workers = max(1, min(threads, tiles))
+        DispatchQueue.concurrentPerform(iterations: workers) { worker in
+            let range = (tiles * worker / workers)..<(tiles * (worker + 1) / workers)
+            let part = Result { () throws(CheckpointError) in
+                try target.fill(range, from: checkpoint, tensor: name)
+            }
+            outcome.withLock { whole in
+                switch (whole, part) {
+                case (.success(let a), .success(let b)): whole = .success(a + b)
+                case (.success, .failure): whole = part
+                case (.failure, _): break
+                }
+            }
+        }
+        return try outcome.withLock { $0 }.get()
+    }
+}
+
+/// Storage of one matrix that several threads fill, each its own tiles.
+private struct TileTarget: @unchecked Sendable {
+    let shape: TileShape
+    let values: UnsafeMutableRawBufferPointer
+    let scales: UnsafeMutableRawBufferPointer
+
+    func fill(
+        _ tiles: Range<Int>, from checkpoint: any Checkpoint, tensor name: String
+    ) throws(CheckpointError) -> QuantizationError {
+        if shape.group == 32, let gguf = checkpoint as? GGUFCheckpoint, shape.columns % 32 == 0,
+            let error = try copyQ8(tiles, from: gguf, tensor: name)
+        {
+            return error
+        }
+        let rowFloats = shape.paddedColumns
+        let rows = UnsafeMutableBufferPointer<Float>.allocate(capacity: TileShape.tileRows * shape.columns)
+        let row = UnsafeMutableBufferPointer<Float>.allocate(capacity: rowFloats)
+        row.initialize(repeating: 0)
+        defer {
+            rows.deallocate()
+            row.deallocate()
+        }
+        var total = QuantizationError()
+        for tile in tiles {
+            let first = tile * TileShape.tileRows
+            let count = min(TileShape.tileRows, shape.rows - first)
+            let part = UnsafeMutableBufferPointer(rebasing: rows[..<(count * shape.columns)])
+            try checkpoint.readRows(of: name, rows: first..<(first + count), into: part)
+            for index in 0..<count {
+                row.baseAddress!.update(from: rows.baseAddress! + index * shape.columns, count: shape.columns)
+                for group in 0..<shape.groups { total = total + quantizeGroup(row, group, tile: tile, row: index) }
+            }
+        }
+        return total
+    }
+
+    /// Where chunk `chunk` (four columns) of a tile's row goes.
+    private func store(_ packed: UInt32, tile: Int, chunk: Int, row: Int) {
+        let offset = (tile * (shape.paddedColumns / 4) + chunk) * 64 + row * 4
+        values.storeBytes(of: packed, toByteOffset: offset, as: UInt32.self)
+    }
+
+    private func store(scale: Float16, tile: Int, group: Int, row: Int) {
+        scales.storeBytes(
+            of: scale.bitPattern, toByteOffset: ((tile * shape.groups + group) * 16 + row) * 2, as: UInt16.self)
+    }
+
+    private func quantizeGroup(
+        _ row: UnsafeMutableBufferPointer<Float>, _ group: Int, tile: Int, row index: Int
+    ) -> QuantizationError {
+        let size = shape.group
+        let weights = UnsafeRawPointer(row.baseAddress! + group * size)
+        let (scale, error, weight) = ScaleSearch.best(weights, count: size)
+        store(scale: scale, tile: tile, group: group, row: index)
+        let inverse = scale > 0 ? 1 / Float(scale) : 0
+        for chunk in 0..<(size / 4) {
+            var packed: UInt32 = 0
+            for lane in 0..<4 {
+                let value = weights.load(fromByteOffset: (chunk * 4 + lane) * 4, as: Float.self)
+                let rounded = min(max((value * inverse).rounded(.toNearestOrEven), -127), 127)
+                let integer = Int8(exactly: rounded) ?? 0     // not finite: a zero weight
+                packed |= UInt32(UInt8(bitPattern: integer)) << UInt32(8 * lane)
+            }
+            store(packed, tile: tile, chunk: group * (size / 4) + chunk, row: index)
+        }
+        return QuantizationError(squaredError: Double(error), squaredWeight: Double(weight))
+    }
+
+    /// Copies Q8_0 blocks; nil when the tensor is stored otherwise.
+    private func copyQ8(
+        _ tiles: Range<Int>, from gguf: GGUFCheckpoint, tensor name: String
+    ) throws(CheckpointError) -> QuantizationError? {
+        var total = QuantizationError()
+        for tile in tiles {
+            let first = tile * TileShape.tileRows
+            let count = min(TileShape.tileRows, shape.rows - first)
+            guard let bytes = try gguf.q8Rows(of: name, rows: first..<(first + count)) else { return nil }
+            let rowBytes = shape.columns / 32 * 34
+            for row in 0..<count {
+                for group in 0..<shape.groups {
+                    let block = row * rowBytes + group * 34
+                    let bits = UInt16(bytes[block]) | UInt16(bytes[block + 1]) << 8
+                    store(scale: Float16(bitPattern: bits), tile: tile, group: group, row: row)
+                    for chunk in 0..<8 {
+                        var packed: UInt32 = 0
+                        for lane in 0..<4 {
+                            var value = bytes[block + 2 + chunk * 4 + lane]
+                            if value == 0x80 {      // -128 would overflow a kernel's pair sum
+                                value = 0x81
+                                total.clamped += 1
+                            }
+                            packed |= UInt32(value) << UInt32(8 * lane)
+                        }
+                        store(packed, tile: tile, chunk: group * 8 + chunk, row: row)
+                    }
+                }
+            }
+        }
+        return total
+    }
+}

@@ -1,0 +1,178 @@
+// tokenizer.json (Hugging Face tokenizers) to a definition.
+//
+// Invariant: a component this build does not implement is refused by name with what is supported, never approximated.
+import QuernJSON
+
+extension TokenizerDefinition {
+    /// - Parameters:
+    ///   - tokenizerJSON: the bytes of tokenizer.json.
+    ///   - tokenizerConfigJSON: the bytes of tokenizer_config.json, for the bos, eos and pad tokens.
+    public init(tokenizerJSON: [UInt8], tokenizerConfigJSON: [UInt8]? = nil) throws(TokenizerError) {
+        self.init()
+        let file = try TokenizerFile(tokenizerJSON, name: "tokenizer.json")
+        try file.requireByteLevel()
+        preTokenizer = try file.preTokenizer()
+        normalizer = try file.normalizer()
+        ignoresMerges = file.model["ignore_merges"]?.boolValue ?? false
+        let byID = try file.vocabulary()
+        let added = try file.addedTokens()
+        try place(byID, added)
+        merges = try file.merges(tokens: tokens, kinds: kinds)
+        try readConfig(tokenizerConfigJSON, template: file.json["post_processor"])
+        try validate()
+    }
+
+    /// Puts tokens at their ids. Ids may leave holes, but not so many that a file could make us allocate for nothing.
+    private mutating func place(
+        _ vocabulary: [(id: Int, bytes: [UInt8])], _ added: [(id: Int, bytes: [UInt8], isSpecial: Bool)]
+    ) throws(TokenizerError) {
+        let largest = max(vocabulary.lazy.map(\.id).max() ?? -1, added.lazy.map(\.id).max() ?? -1)
+        let count = vocabulary.count + added.count
+        guard largest < Limits.tokens, largest < 2 * count + 4096 else {
+            throw TokenizerError(field: "vocabulary", detail: "has id \(largest) among \(count) tokens")
+        }
+        tokens = Array(repeating: [], count: largest + 1)
+        kinds = Array(repeating: .unused, count: largest + 1)
+        for (id, bytes) in vocabulary {
+            guard kinds[id] == .unused else { throw TokenizerError(field: "vocabulary", detail: "two tokens have id \(id)") }
+            tokens[id] = bytes
+            kinds[id] = .normal
+        }
+        for (id, bytes, isSpecial) in added {
+            guard !bytes.isEmpty else { throw TokenizerError(field: "added_tokens", detail: "token \(id) is empty") }
+            tokens[id] = bytes
+            kinds[id] = isSpecial ? .special : .added
+        }
+    }
+
+    private mutating func readConfig(_ bytes: [UInt8]?, template: JSONValue?) throws(TokenizerError) {
+        guard let bytes else { return }
+        let config = try TokenizerFile.parse(bytes, name: "tokenizer_config.json")
+        func token(_ key: String) -> TokenID? {
+            let value = config[key]
+            guard let text = value?.stringValue ?? value?["content"]?.stringValue else { return nil }
+            return tokens.indices.first { kinds[$0] != .unused && tokens[$0].elementsEqual(text.utf8) }.map { TokenID($0) }
+        }
+        bosTokenID = token("bos_token")
+        eosTokenID = token("eos_token")
+        padTokenID = token("pad_token")
+        // A template that opens with a special token is how Llama 3 adds its BOS.
+        let opening = template?["single"]?.arrayValue?.first?["SpecialToken"]?["id"]?.stringValue
+        addsBOS = bosTokenID != nil && (config["add_bos_token"]?.boolValue ?? (opening != nil))
+    }
+}
+
+/// Typed access to the parts of tokenizer.json.
+private struct TokenizerFile {
+    let json: JSONValue
+    let model: JSONValue
+
+    static func parse(_ bytes: [UInt8], name: String) throws(TokenizerError) -> JSONValue {
+        do throws(JSONError) {
+            return try JSONValue(parsing: bytes, limits: JSONLimits(maxDepth: 64, maxByteCount: 128 << 20))
+        } catch {
+            throw TokenizerError(field: name, detail: error.description)
+        }
+    }
+
+    init(_ bytes: [UInt8], name: String) throws(TokenizerError) {
+        json = try Self.parse(bytes, name: name)
+        guard let model = json["model"], model.objectValue != nil else {
+            throw TokenizerError(field: "/model", detail: "is missing from \(name)")
+        }
+        self.model = model
+    }
+
+    func requireByteLevel() throws(TokenizerError) {
+        let type = model["type"]?.stringValue ?? "absent"
+        guard type == "BPE" else { throw TokenizerError(field: "/model/type", detail: "is \"\(type.prefix(64))\"; supported: BPE") }
+        for (key, allowed) in [("byte_fallback", false), ("fuse_unk", false)] where model[key]?.boolValue ?? allowed != allowed {
+            throw TokenizerError(field: "/model/\(key)", detail: "is true; supported: false")
+        }
+        let decoder = json["decoder"]?["type"]?.stringValue
+        guard decoder == nil || decoder == "ByteLevel" else {
+            throw TokenizerError(field: "/decoder/type", detail: "is \"\(decoder ?? "")\"; supported: ByteLevel")
+        }
+    }
+
+    func normalizer() throws(TokenizerError) -> NormalizerKind {
+        guard let value = json["normalizer"], !value.isNull else { return .none }
+        let steps = value["type"]?.stringValue == "Sequence" ? value["normalizers"]?.arrayValue ?? [] : [value]
+        for step in steps where step["type"]?.stringValue != "NFC" {
+            throw TokenizerError(
+                field: "/normalizer", detail: "has type \"\(step["type"]?.stringValue?.prefix(64) ?? "")\"; supported: NFC")
+        }
+        return steps.isEmpty ? .none : .nfc
+    }
+
+    func preTokenizer() throws(TokenizerError) -> PreTokenizerKind {
+        let value = json["pre_tokenizer"] ?? .null
+        let steps = value["type"]?.stringValue == "Sequence" ? value["pretokenizers"]?.arrayValue ?? [] : [value]
+        let types = steps.map { $0["type"]?.stringValue ?? "absent" }
+        guard steps.last?["type"]?.stringValue == "ByteLevel", steps.last?["add_prefix_space"]?.boolValue != true else {
+            throw TokenizerError(
+                field: "/pre_tokenizer", detail: "is \(types); supported: a ByteLevel last, without add_prefix_space")
+        }
+        let usesPattern = steps.last?["use_regex"]?.boolValue ?? true
+        if types == ["ByteLevel"], usesPattern { return .gpt2 }
+        if types == ["Digits", "ByteLevel"], usesPattern, steps[0]["individual_digits"]?.boolValue == true { return .smollm2 }
+        if types == ["Split", "ByteLevel"], !usesPattern, let pattern = steps[0]["pattern"]?["Regex"]?.stringValue {
+            return try SplitPattern.kind(of: pattern)
+        }
+        throw TokenizerError(
+            field: "/pre_tokenizer",
+            detail: "is \(types); supported: Split + ByteLevel, Digits + ByteLevel, ByteLevel")
+    }
+
+    func vocabulary() throws(TokenizerError) -> [(id: Int, bytes: [UInt8])] {
+        guard let members = model["vocab"]?.objectValue?.members else {
+            throw TokenizerError(field: "/model/vocab", detail: "is not an object")
+        }
+        var list: [(id: Int, bytes: [UInt8])] = []
+        list.reserveCapacity(members.count)
+        for member in members {
+            guard let wide = member.value.intValue, let id = Int(exactly: wide), id >= 0 else {
+                throw TokenizerError(field: "/model/vocab/\(member.key.prefix(64))", detail: "is not a token id")
+            }
+            // Tokens outside the byte alphabet are spelled literally; only added tokens are.
+            list.append((id, ByteLevel.decode(member.key.utf8) ?? Array(member.key.utf8)))
+        }
+        return list
+    }
+
+    func addedTokens() throws(TokenizerError) -> [(id: Int, bytes: [UInt8], isSpecial: Bool)] {
+        var list: [(id: Int, bytes: [UInt8], isSpecial: Bool)] = []
+        for (index, value) in (json["added_tokens"]?.arrayValue ?? []).enumerated() {
+            let field = "/added_tokens/\(index)"
+            guard let wide = value["id"]?.intValue, let id = Int(exactly: wide), id >= 0, let text = value["content"]?.stringValue
+            else { throw TokenizerError(field: field, detail: "lacks id or content") }
+            for key in ["lstrip", "rstrip", "single_word", "normalized"] where value[key]?.boolValue == true {
+                throw TokenizerError(field: "\(field)/\(key)", detail: "is true; supported: false")
+            }
+            list.append((id, Array(text.utf8), value["special"]?.boolValue ?? false))
+        }
+        return list
+    }
+
+    func merges(tokens: [[UInt8]], kinds: [TokenKind]) throws(TokenizerError) -> [Merge] {
+        guard let values = model["merges"]?.arrayValue else { throw TokenizerError(field: "/model/merges", detail: "is not a list") }
+        guard values.count <= TokenizerDefinition.Limits.merges else {
+            throw TokenizerError(field: "/model/merges", detail: "has \(values.count), the limit is \(TokenizerDefinition.Limits.merges)")
+        }
+        let builder = MergeBuilder(tokens: tokens, kinds: kinds)
+        var merges: [Merge] = []
+        merges.reserveCapacity(values.count)
+        for (index, value) in values.enumerated() {
+            let pair: (some: [UInt8], other: [UInt8])
+            if let text = value.stringValue, let parts = MergeBuilder.split(Array(text.utf8)) {
+                pair = parts
+            } else if let list = value.arrayValue, list.count == 2, let a = list[0].stringValue, let b = list[1].stringValue {
+                pair = (Array(a.utf8), Array(b.utf8))
+            } else {
+                throw TokenizerError(field: "/model/merges/\(index)", detail: "is not a pair of tokens")
+            }
+            merges.append(try builder.merge(pair.some, pair.other, index: index))
+        }
+        return merges
+    }
+}
