@@ -262,7 +262,7 @@ extension Parser {
             let line = line
             if accept(symbol: "|") {
                 let filter = try name("a filter")
-                guard Filters.isKnown(filter) else { throw TemplateError(.syntax, "unknown filter '\(filter.prefix(64))'", line: line) }
+                guard isConditional || Filters.isKnown(filter) else { throw TemplateError(.syntax, "unknown filter '\(filter.prefix(64))'", line: line) }
                 value = .filter(value, filter, isSymbol("(") ? try arguments() : Arguments(), line: line)
             } else if accept(name: "is") {
                 value = try test(value, line: line)
@@ -283,7 +283,7 @@ extension Parser {
         } else {
             test = try name("a test")
         }
-        guard ValueTests.isKnown(test) else { throw TemplateError(.syntax, "unknown test '\(test.prefix(64))'", line: line) }
+        guard isConditional || ValueTests.isKnown(test) else { throw TemplateError(.syntax, "unknown test '\(test.prefix(64))'", line: line) }
         var list: [Expression] = []
         if isSymbol("(") {
             list = try arguments().positional

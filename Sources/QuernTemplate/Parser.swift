@@ -7,6 +7,8 @@ struct Parser {
     private var position = 0
     private let maxDepth: Int
     private var depth = 0
+    /// Inside an `if`, Jinja reports unknown filters and tests only when they are reached.
+    private(set) var isConditional = false
 
     init(_ tokens: [Token], maxDepth: Int) {
         self.tokens = tokens
@@ -142,9 +144,12 @@ struct Parser {
     }
 
     private mutating func ifBlock() throws(TemplateError) -> Statement {
+        let outer = isConditional
+        defer { isConditional = outer }
         var branches: [(condition: Expression, body: [Statement])] = []
         var otherwise: [Statement] = []
         var condition = try expression()
+        isConditional = true
         while true {
             try endBlock()
             let list = try statements(until: ["elif", "else", "endif"])
