@@ -6,6 +6,7 @@ import Foundation
 import QuernCheckpoint
 import QuernEngine
 import QuernJSON
+import QuernModel
 import QuernTemplate
 import QuernTokenizer
 

@@ -1,6 +1,7 @@
 // The kinds of prompt a request may carry, and how each becomes token ids.
 import QuernEngine
 import QuernJSON
+import QuernTokenizer
 import QuernTemplate
 
 /// Messages for the model's chat template.

@@ -9,7 +9,7 @@ struct ArchiveHeader: Equatable {
     static let magic = Array("QUERNPK\n".utf8)
     static let footer = Array("QUERNEND".utf8)
     static let byteCount = 64
-    static let version = 1
+    static let version: UInt32 = 1
     /// Tensor data starts on page boundaries.
     static let alignment = 4096
 

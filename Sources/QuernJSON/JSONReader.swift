@@ -152,6 +152,7 @@ private struct JSONReader {
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isInteger, let value = Int64(text) { return .int(value) }
         guard let value = Double(text), value.isFinite else { throw fail("number out of range", at: start) }
+        if isInteger { return .bigInteger(text) }
         return .double(value)
     }
 

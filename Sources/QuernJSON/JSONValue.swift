@@ -9,6 +9,8 @@ public enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case int(Int64)
+    /// An integer that does not fit 64 bits, as its digits: chat templates print it back as it came.
+    case bigInteger(String)
     case double(Double)
     case string(String)
     case array([JSONValue])
@@ -31,6 +33,7 @@ public enum JSONValue: Sendable {
     public var doubleValue: Double? {
         switch self {
         case .int(let value): Double(value)
+        case .bigInteger(let digits): Double(digits)
         case .double(let value): value
         default: nil
         }
@@ -56,7 +59,7 @@ public enum JSONValue: Sendable {
         switch self {
         case .null: "null"
         case .bool: "boolean"
-        case .int, .double: "number"
+        case .int, .bigInteger, .double: "number"
         case .string: "string"
         case .array: "array"
         case .object: "object"
@@ -70,6 +73,7 @@ extension JSONValue: Hashable {
         case (.null, .null): true
         case (.bool(let x), .bool(let y)): x == y
         case (.int(let x), .int(let y)): x == y
+        case (.bigInteger(let x), .bigInteger(let y)): x == y
         case (.double(let x), .double(let y)): x == y
         case (.string(let x), .string(let y)): x.utf8.elementsEqual(y.utf8)
         case (.array(let x), .array(let y)): x == y
@@ -83,6 +87,7 @@ extension JSONValue: Hashable {
         case .null: hasher.combine(0)
         case .bool(let value): hasher.combine(value)
         case .int(let value): hasher.combine(value)
+        case .bigInteger(let digits): hasher.combine(digits)
         case .double(let value): hasher.combine(value)
         case .string(let value): for byte in value.utf8 { hasher.combine(byte) }
         case .array(let value): hasher.combine(value)

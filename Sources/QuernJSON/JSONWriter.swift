@@ -41,6 +41,7 @@ private struct JSONWriter {
         case .null: append("null")
         case .bool(let value): append(value ? "true" : "false")
         case .int(let value): append(String(value))
+        case .bigInteger(let digits): append(digits)
         case .double(let value): append(Self.number(value))
         case .string(let value): string(value)
         case .array(let elements):

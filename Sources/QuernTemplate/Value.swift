@@ -6,6 +6,8 @@ indirect enum Value: Sendable {
     case none
     case bool(Bool)
     case int(Int)
+    /// Beyond 64 bits: printed as it came, computed with as a float.
+    case bigInteger(String)
     case double(Double)
     case string(TemplateString)
     case list([Value])
@@ -29,6 +31,7 @@ indirect enum Value: Sendable {
         case .null: self = .none
         case .bool(let value): self = .bool(value)
         case .int(let value): self = .int(Int(value))
+        case .bigInteger(let digits): self = .bigInteger(digits)
         case .double(let value): self = .double(value)
         case .string(let value): self = .text(value, isTrusted: isTrusted)
         case .array(let values): self = .list(values.map { Value($0, isTrusted: isTrusted) })
@@ -45,6 +48,7 @@ indirect enum Value: Sendable {
         case .none: return .null
         case .bool(let value): return .bool(value)
         case .int(let value): return .int(Int64(value))
+        case .bigInteger(let digits): return .bigInteger(digits)
         case .double(let value): return .double(value)
         case .string(let value): return .string(value.text)
         case .list(let values), .tuple(let values):
@@ -78,6 +82,7 @@ indirect enum Value: Sendable {
         case .undefined, .none: false
         case .bool(let value): value
         case .int(let value): value != 0
+        case .bigInteger: true
         case .double(let value): value != 0
         case .string(let value): !value.isEmpty
         case .list(let values), .tuple(let values): !values.isEmpty
@@ -91,7 +96,7 @@ indirect enum Value: Sendable {
         case .undefined: "undefined"
         case .none: "NoneType"
         case .bool: "bool"
-        case .int: "int"
+        case .int, .bigInteger: "int"
         case .double: "float"
         case .string: "str"
         case .list: "list"
@@ -108,6 +113,7 @@ indirect enum Value: Sendable {
         switch self {
         case .bool(let value): value ? 1 : 0
         case .int(let value): Double(value)
+        case .bigInteger(let digits): Double(digits)
         case .double(let value): value
         default: nil
         }
@@ -137,6 +143,7 @@ indirect enum Value: Sendable {
         case .none: return "None"
         case .bool(let value): return value ? "True" : "False"
         case .int(let value): return String(value)
+        case .bigInteger(let digits): return digits
         case .double(let value):
             if value.isNaN { return "nan" }
             if value.isInfinite { return value < 0 ? "-inf" : "inf" }

@@ -27,7 +27,11 @@ enum ValueTests {
         case "boolean": if case .bool = value { return true } else { return false }
         case "string": if case .string = value { return true } else { return false }
         case "number": return value.number != nil
-        case "integer": if case .int = value { return true } else { return false }
+        case "integer":
+            switch value {
+            case .int, .bigInteger: return true
+            default: return false
+            }
         case "float": if case .double = value { return true } else { return false }
         case "mapping": if case .dict = value { return true } else { return false }
         case "callable":

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Foundation
+import Quern
+import QuernCheckpoint
+import QuernEngine
+
+extension GroupSize: ExpressibleByArgument {
+    public init?(argument: String) {
+        switch argument {
+        case "auto": self = .automatic
+        case "32": self = .columns32
+        case "64": self = .columns64
+        default: return nil
+        }
+    }
+
+    public static var allValueStrings: [String] { ["auto", "32", "64"] }
+    public var defaultValueDescription: String { "auto" }
+}
+
+/// Packs a checkpoint to int8.
+struct Pack: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Pack a checkpoint into a .quern archive: int8 weights in kernel layout, tokenizer and template included.",
+        discussion: """
+            The archive appears under its name only when it is complete. Groups of 64 columns share a scale; a source that is \
+            Q8_0 throughout keeps its own integers and scales (groups of 32).
+
+            Examples:
+              quern pack qwen2.5-coder-0.5b-instruct-q4_k_m.gguf -o models/qwen.quern
+              quern pack ./Qwen3-0.6B -o models/qwen3.quern --group 32
+            """)
+
+    @Argument(help: "A GGUF file or a directory with safetensors.")
+    var source: String
+
+    @Option(name: .shortAndLong, help: "The archive to write.")
+    var output: String
+
+    @Option(help: "Columns per scale: auto, 32 or 64.")
+    var group: GroupSize = .automatic
+
+    @Option(help: "Threads (default: all available).")
+    var threads: Int?
+
+    func run() throws {
+        let checkpoint = try openCheckpoint(path: source)
+        var options = PackOptions()
+        options.group = group
+        options.threads = max(1, threads ?? ProcessorCount.available())
+        options.name = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
+        let flag = InterruptFlag()
+        let interrupt = Interrupt { flag.set() }
+        defer { withExtendedLifetime(interrupt) {} }
+        let bar = ProgressBar("packing")
+        let started = ContinuousClock.now
+        let report = try Packer.pack(
+            checkpoint, to: output, options: options,
+            progress: { done, total in bar.update(Double(done) / Double(max(1, total))) }, isCancelled: { flag.isSet })
+        bar.finish()
+        let seconds = (ContinuousClock.now - started) / .seconds(1)
+        Terminal.note(
+            String(
+                format: "%@: %d tensors, %.1f MB from %.1f MB, groups of %d, relative error %.4f %%, %.1f s", output,
+                report.tensorCount, Double(report.archiveBytes) / 1e6, Double(report.sourceBytes) / 1e6, report.groupSize,
+                report.error.relative * 100, seconds))
+    }
+}

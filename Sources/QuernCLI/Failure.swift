@@ -1,0 +1,85 @@
+// Errors to messages and exit codes.
+import ArgumentParser
+import Foundation
+import Glibc
+import Quern
+import QuernCheckpoint
+import QuernEngine
+import QuernServer
+import QuernTensor
+import QuernTokenizer
+
+/// A failure of the command line itself, with its documented exit status.
+struct Failure: Error {
+    let status: Int32
+    let message: String
+
+    static func usage(_ message: String) -> Failure { Failure(status: 2, message: message) }
+    static func missing(_ message: String) -> Failure { Failure(status: 66, message: message) }
+    static func noDaemon(_ message: String) -> Failure { Failure(status: 69, message: message) }
+    static func output(_ message: String) -> Failure { Failure(status: 74, message: message) }
+    static func general(_ message: String) -> Failure { Failure(status: 1, message: message) }
+    static let interrupted = Failure(status: 130, message: "")
+    /// Some lines of the input failed; each was reported on its own.
+    static let partial = Failure(status: 3, message: "")
+
+    /// Prints the message and ends the process.
+    static func report(_ error: any Error) -> Never {
+        let (status, message) = describe(error)
+        if !message.isEmpty { FileHandle.standardError.write(Data("quern: \(message)\n".utf8)) }
+        exit(status)
+    }
+
+    private static func describe(_ error: any Error) -> (Int32, String) {
+        switch error {
+        case let error as Failure: return (error.status, error.message)
+        case let error as CheckpointError: return (status(error.code), error.description)
+        case let error as TokenizerError: return (65, error.description)
+        case let error as EngineError: return (1, error.description)
+        case let error as RequestError: return (status(error), error.description)
+        case let error as SocketError: return (status(error), error.description)
+        case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
+        case is CancellationError: return (130, "interrupted")
+        default: return parserMessage(error)
+        }
+    }
+
+    private static func parserMessage(_ error: any Error) -> (Int32, String) {
+        let code = Quern.exitCode(for: error)
+        let text = Quern.fullMessage(for: error)
+        if code == .success {
+            print(text)         // --help and --version
+            exit(0)
+        }
+        if code == .validationFailure {
+            let body = text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text
+            return (2, body)
+        }
+        return (1, "\(error)")
+    }
+
+    private static func status(_ code: CheckpointError.Code) -> Int32 {
+        switch code {
+        case .missing, .unreadable: 66
+        case .malformed, .unsupported, .inconsistent: 65
+        case .io: 74
+        }
+    }
+
+    private static func status(_ error: RequestError) -> Int32 {
+        switch error {
+        case .emptyPrompt: 65
+        case .queueFull, .shuttingDown: 75
+        default: 1
+        }
+    }
+
+    private static func status(_ error: SocketError) -> Int32 {
+        switch error {
+        case .alreadyRunning: 75
+        case .directory: 77
+        case .pathTooLong: 2
+        case .notASocket, .lock: 1
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// stdout for the answer, stderr for everything else.
+import Foundation
+import Glibc
+
+/// The answer's way out. A closed pipe ends the work quietly, a full disk loudly.
+enum StandardOutput {
+    enum Outcome {
+        case written
+        /// The reader has gone: success, and nothing more to do.
+        case closed
+    }
+
+    static func write(_ text: String) throws -> Outcome { try write(Array(text.utf8)) }
+
+    static func write(_ bytes: [UInt8]) throws -> Outcome {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(1, $0.baseAddress! + done, bytes.count - done) }
+            if count >= 0 {
+                done += count
+            } else if errno == EPIPE {
+                return .closed
+            } else if errno != EINTR {
+                throw Failure.output("standard output: \(String(cString: strerror(errno)))")
+            }
+        }
+        return .written
+    }
+}
+
+enum Terminal {
+    static let isInteractive = isatty(2) == 1
+
+    static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    /// Text for a terminal: control characters a model might emit are shown, not obeyed.
+    static func escaped(_ text: String) -> String {
+        guard isatty(1) == 1, text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
+        return text.unicodeScalars.reduce(into: "") { out, scalar in
+            if isControl(scalar) { out += scalar.escaped(asASCII: true) } else { out.unicodeScalars.append(scalar) }
+        }
+    }
+
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        (scalar.value < 0x20 && scalar != "\n" && scalar != "\t") || (0x7F...0x9F).contains(scalar.value)
+    }
+}
+
+/// A bar on a terminal, a line per tenth elsewhere.
+final class ProgressBar {
+    private let label: String
+    private let started = ContinuousClock.now
+    private var lastDrawn: ContinuousClock.Instant?
+    private var lastTenth = -1
+
+    init(_ label: String) { self.label = label }
+
+    func update(_ fraction: Double) {
+        guard Terminal.isInteractive else {
+            let tenth = Int(fraction * 10)
+            if tenth > lastTenth {
+                lastTenth = tenth
+                Terminal.note("\(label) \(tenth * 10) %")
+            }
+            return
+        }
+        let now = ContinuousClock.now
+        if let lastDrawn, now - lastDrawn < .milliseconds(80), fraction < 1 { return }
+        lastDrawn = now
+        let width = 30
+        let filled = Int(fraction * Double(width))
+        let elapsed = (now - started) / .seconds(1)
+        let left = fraction > 0.02 ? String(format: " %.0f s left", elapsed / fraction - elapsed) : ""
+        let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
+        FileHandle.standardError.write(Data(String(format: "\r\u{1B}[K\(label) [\(bar)] %3.0f %%\(left)", fraction * 100).utf8))
+    }
+
+    func finish() {
+        if Terminal.isInteractive { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+}
+
+/// Ctrl-C as a flag instead of a death.
+final class Interrupt {
+    private let source: any DispatchSourceSignal
+
+    init(_ action: @escaping @Sendable () -> Void) {
+        signal(SIGINT, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+        source.setEventHandler(handler: action)
+        source.resume()
+    }
+
+    deinit {
+        source.cancel()
+        signal(SIGINT, SIG_DFL)
+    }
+}

@@ -1,0 +1,60 @@
+// Every failure becomes an error object; without this the server library answers an empty 500 and logs it as debug.
+import Hummingbird
+import Logging
+import NIOCore
+import Quern
+import QuernAPI
+import QuernJSON
+
+struct ErrorMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request, context: QuernRequestContext,
+        next: (Request, QuernRequestContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch {
+            let failure = Self.convert(error, request)
+            if failure.status >= 500 {
+                context.logger.error("request failed", metadata: ["status": "\(failure.status)", "error": "\(failure.message)"])
+            }
+            return Response(failure)
+        }
+    }
+
+    private static func convert(_ error: any Error, _ request: Request) -> APIError {
+        switch error {
+        case let error as APIError: return error
+        case let error as RequestError: return APIError(error)
+        case let error as JSONError: return .invalid(nil, "the request body is not valid JSON: \(error)", code: "invalid_json")
+        case let error as NIOTooManyBytesError:
+            return APIError(
+                status: 413, type: "request_too_large", code: "request_too_large",
+                message: "the request body exceeds the limit of \(error.maxBytes ?? 0) bytes")
+        case let error as HTTPError where error.status == .notFound:
+            return APIError(
+                status: 404, type: "not_found_error", code: "unknown_route",
+                message: "there is no \(request.method.rawValue) \(request.uri.path.prefix(128))")
+        case let error as HTTPError:
+            return APIError(
+                status: error.status.code, type: error.status.code < 500 ? "invalid_request_error" : "server_error",
+                message: error.body ?? error.status.reasonPhrase)
+        default:
+            return APIError(status: 500, type: "server_error", code: "internal", message: "internal error: \(type(of: error))")
+        }
+    }
+}
+
+extension Response {
+    /// A JSON answer.
+    init(status: HTTPResponse.Status = .ok, _ json: JSONValue) {
+        self.init(
+            status: status, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: json.serialized())))
+    }
+
+    init(_ error: APIError) {
+        self.init(status: HTTPResponse.Status(code: error.status), error.json)
+        if error.status == 503 { headers[.retryAfter] = "1" }
+    }
+}

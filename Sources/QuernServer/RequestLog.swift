@@ -1,0 +1,18 @@
+// One log line per answer. Never prompt or completion text.
+import Logging
+import QuernEngine
+
+extension Logger {
+    func logCompletion(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) {
+        func milliseconds(_ value: Double) -> MetadataValue { "\((value * 10).rounded() / 10)" }
+        let perToken = usage.completionTokens > 1 ? timings.predictedMS / Double(usage.completionTokens - 1) : 0
+        info(
+            "answered",
+            metadata: [
+                "prompt_tokens": "\(usage.promptTokens)", "cached_tokens": "\(usage.cachedTokens)",
+                "completion_tokens": "\(usage.completionTokens)", "queue_ms": milliseconds(timings.queueMS),
+                "ttft_ms": milliseconds(timings.queueMS + timings.promptMS), "tpot_ms": milliseconds(perToken),
+                "finish_reason": "\(reason.rawValue)",
+            ])
+    }
+}

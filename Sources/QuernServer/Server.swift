@@ -1,0 +1,73 @@
+// The daemon: both sockets over one event loop, from ready to drained.
+//
+// Invariant: the sockets are bound only while the endpoint's lock is held, and unlinked before it is released.
+import Hummingbird
+import Logging
+import NIOCore
+import NIOPosix
+import Quern
+import ServiceLifecycle
+import UnixSignals
+
+public enum QuernServer {
+    /// Serves until SIGTERM or SIGINT, then finishes live requests and returns.
+    ///
+    /// - Parameters:
+    ///   - endpoint: paths whose lock is held; closed before returning.
+    ///   - onReady: called once the HTTP socket accepts connections.
+    public static func run(
+        _ model: LoadedModel, at endpoint: SocketEndpoint, version: String, limits: ServerLimits = ServerLimits(),
+        logger: Logger, signals: [UnixSignal] = [.sigterm, .sigint], onReady: @escaping @Sendable () -> Void = {}
+    ) async throws {
+        let backend = Backend(model: model, limits: limits, version: version)
+        // One loop is ample for a local daemon and leaves the processors to the kernels.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let application = Application(
+            router: makeRouter(backend),
+            configuration: ApplicationConfiguration(address: .unixDomainSocket(path: endpoint.paths.http), backlog: 512),
+            onServerRunning: { _ in
+                endpoint.restrict(endpoint.paths.http)
+                logger.notice("ready", metadata: ["socket": "\(endpoint.paths.http)", "model": "\(model.info.id)"])
+                onReady()
+            },
+            eventLoopGroupProvider: .shared(group), logger: logger.quieter)
+        let pipe = PipeServer(backend: backend, endpoint: endpoint, group: group, logger: logger)
+        var configuration = ServiceGroupConfiguration(
+            services: [application, pipe], gracefulShutdownSignals: signals, logger: logger.quieter)
+        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        let services = ServiceGroup(configuration: configuration)
+        let outcome = await Result { try await services.run() }
+        logger.notice("draining")
+        await model.drain()
+        endpoint.close()
+        try await group.shutdownGracefully()
+        try outcome.get()
+    }
+
+    static func makeRouter(_ backend: Backend) -> Router<QuernRequestContext> {
+        let router = Router(context: QuernRequestContext.self)
+        router.addMiddleware { ErrorMiddleware() }
+        backend.addOperations(to: router)
+        backend.addCompletions(to: router)
+        return router
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
+    }
+}
+
+extension Logger {
+    /// For libraries whose `info` is our `debug`.
+    fileprivate var quieter: Logger {
+        var copy = self
+        copy.logLevel = logLevel <= .debug ? logLevel : .warning
+        return copy
+    }
+}
