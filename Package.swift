@@ -75,5 +75,24 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        tests("QuernKernelsTests", ["CQuernKernels"]),
+        tests("QuernJSONTests", ["QuernJSON"]),
+        tests("QuernTemplateTests", ["QuernTemplate", "QuernJSON", "TestSupport"]),
+        tests("QuernTokenizerTests", ["QuernTokenizer", "QuernJSON", "TestSupport"]),
+        tests("QuernModelTests", ["QuernModel", "QuernJSON"]),
+        tests("QuernCheckpointTests", [
+            "QuernCheckpoint", "QuernModel", "QuernJSON", "QuernTensor", "QuernTokenizer", "TestSupport",
+        ]),
+        tests("QuernEngineTests", [
+            "QuernEngine", "QuernCheckpoint", "QuernTensor", "QuernJSON", "TestSupport",
+        ]),
+        tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
+        tests("QuernServerTests", [
+            "QuernServer", "Quern", "QuernAPI", "QuernEngine", "QuernJSON", "TestSupport",
+            .product(name: "Logging", package: "swift-log"),
+        ]),
+        tests("CommandTests", ["QuernCLI", "QuernJSON", "TestSupport"]),
     ]
 )

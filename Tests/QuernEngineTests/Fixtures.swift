@@ -22,20 +22,6 @@ enum Fixtures {
         options.threads = threads
         return try Engine(try checkpoint(name), options: options)
     }
-
-    /// The folder with the real checkpoints, or nil: tests that need them say so and are skipped.
-    static let models: URL? = {
-        let folder = ProcessInfo.processInfo.environment["QUERN_TEST_MODELS"].map { URL(filePath: $0) }
-            ?? root.deletingLastPathComponent().deletingLastPathComponent().appending(path: "models")
-        return FileManager.default.fileExists(atPath: folder.path) ? folder : nil
-    }()
-
-    static func model(_ name: String) -> String? {
-        guard let path = models?.appending(path: name).path, FileManager.default.fileExists(atPath: path) else {
-            return nil
-        }
-        return path
-    }
 }
 
 extension JSONValue {

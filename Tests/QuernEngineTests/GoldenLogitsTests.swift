@@ -3,14 +3,15 @@ import QuernEngine
 import Testing
 
 @Suite struct GoldenLogitsTests {
-    static let names = ["tiny-llama", "tiny-llama3rope", "tiny-qwen2", "tiny-qwen3"]
+    static let names = ["tiny-llama", "tiny-llama3rope", "tiny-yarn", "tiny-qwen2", "tiny-qwen3"]
 
     private func compare(_ name: String, precision: Precision) throws -> (worst: Float, spread: Float) {
         let fixture = try Fixtures.json("logits/\(name).json")
         let tokens = try #require(fixture.objectValue?["tokens"]).tokens
         let rows = try #require(fixture.objectValue?["logits"]?.arrayValue).map(\.floats)
         let engine = try Fixtures.engine(name, precision: precision)
-        let logits = try engine.logits(tokens: tokens, positions: Set(tokens.indices))
+        let positions = try #require(fixture.objectValue?["positions"]).tokens.map(Int.init)
+        let logits = try engine.logits(tokens: tokens, positions: Set(positions))
         try #require(logits.count == rows.count)
         var worst: Float = 0
         var spread: Float = 0

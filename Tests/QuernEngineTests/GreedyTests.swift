@@ -2,6 +2,7 @@
 import QuernCheckpoint
 import QuernEngine
 import QuernJSON
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct GreedyTests {
@@ -12,12 +13,12 @@ import Testing
 
     @Test(
         .enabled(
-            if: models.allSatisfy { Fixtures.model($0.1) != nil },
+            if: models.allSatisfy { SharedData.model($0.1) != nil },
             "needs the checkpoints that scripts/fetch-model.sh brings, in models/ or QUERN_TEST_MODELS"),
         arguments: models.map(\.0))
     func floatPathEqualsTransformers(_ name: String) async throws {
         let file = try #require(Self.models.first { $0.0 == name }?.1)
-        let path = try #require(Fixtures.model(file))
+        let path = try #require(SharedData.model(file))
         var options = EngineOptions()
         options.precision = .float32
         options.contextLength = 512
