@@ -76,7 +76,7 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swiftSettings),
+        .target(name: "TestSupport", dependencies: ["QuernJSON"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
         tests("QuernKernelsTests", ["CQuernKernels"]),
         tests("QuernJSONTests", ["QuernJSON"]),
         tests("QuernTemplateTests", ["QuernTemplate", "QuernJSON", "TestSupport"]),
@@ -89,10 +89,7 @@ let package = Package(
             "QuernEngine", "QuernCheckpoint", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
         tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
-        tests("QuernServerTests", [
-            "QuernServer", "Quern", "QuernAPI", "QuernEngine", "QuernJSON", "TestSupport",
-            .product(name: "Logging", package: "swift-log"),
-        ]),
-        tests("CommandTests", ["QuernCLI", "QuernJSON", "TestSupport"]),
+        tests("CommandTests", ["QuernJSON", "TestSupport"]),
+        tests("DaemonTests", ["QuernJSON", "TestSupport"]),
     ]
 )

@@ -22,6 +22,7 @@ public struct ModelInfo: Sendable {
     public let architecture: String
     public let parameterCount: Int
     public let contextLength: Int
+    /// Token ids are 0..<vocabularySize; padding rows of the embedding do not count.
     public let vocabularySize: Int
     public let precision: Precision
     /// Columns per scale of int8 weights; nil in f32.
@@ -65,13 +66,15 @@ public final class LoadedModel: Sendable {
         tokenizer = try checkpoint.tokenizerDefinition().map { try Tokenizer($0) }
         (chatTemplate, chatTemplateProblem) = Self.template(checkpoint.chatTemplate)
         generationDefaults = checkpoint.generationDefaults
+        var options = options
+        options.tokenCount = tokenizer?.vocabularyCount
         engine = try Engine(checkpoint, options: options, progress: progress)
         endTokens = Set(checkpoint.config.eosTokenIDs + [tokenizer?.eosTokenID].compactMap { $0 })
         let config = engine.info.config
         info = ModelInfo(
             id: checkpoint.displayName, path: checkpoint.path, format: checkpoint.format,
             architecture: config.architecture.rawValue, parameterCount: config.parameterCount,
-            contextLength: engine.info.contextLength, vocabularySize: config.vocabularySize,
+            contextLength: engine.info.contextLength, vocabularySize: engine.info.tokenCount,
             precision: engine.info.precision, groupSize: engine.info.groupSize,
             weightBytes: engine.info.weightBytesPerStep, cacheBytes: engine.info.cacheBytes,
             threads: engine.info.threads, instructionSet: engine.info.instructionSet,
@@ -121,10 +124,10 @@ public final class LoadedModel: Sendable {
             throw .invalid(param: "max_tokens", message: "max_tokens is \(limit), it must be at least 1")
         }
         for token in request.stopTokenIDs where token < 0 || Int(token) >= info.vocabularySize {
-            throw .invalid(param: "stop_token_ids", message: "token \(token) is outside 0...\(info.vocabularySize - 1)")
+            throw .invalid(param: "stop_token_ids", message: "stop_token_ids: token \(token) is outside 0...\(info.vocabularySize - 1)")
         }
         for token in request.sampling.logitBias.keys where token < 0 || Int(token) >= info.vocabularySize {
-            throw .invalid(param: "logit_bias", message: "token \(token) is outside 0...\(info.vocabularySize - 1)")
+            throw .invalid(param: "logit_bias", message: "logit_bias: token \(token) is outside 0...\(info.vocabularySize - 1)")
         }
     }
 }

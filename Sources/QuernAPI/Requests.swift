@@ -25,7 +25,7 @@ public struct ChatCompletionRequest: Sendable {
                 throw .invalid("chat_template_kwargs", "chat_template_kwargs is not an object of at most 64 members")
             }
             for member in object.members where Self.reserved.contains(member.key) {
-                throw .invalid("chat_template_kwargs/\(member.key)", "\(member.key) is reserved")
+                throw .invalid("chat_template_kwargs/\(member.key)", "chat_template_kwargs/\(member.key) is reserved")
             }
             templateVariables = object
         }
@@ -69,6 +69,8 @@ public struct CompletionRequest: Sendable {
     }
 
     public var prompt: Prompt
+    /// Recognise spellings of special tokens in the prompt text; off unless asked for.
+    public var parsesSpecial: Bool
     public var generation: GenerationFields
 
     public init(_ json: JSONValue) throws(APIError) {
@@ -80,6 +82,7 @@ public struct CompletionRequest: Sendable {
         case let other?: throw .invalid("prompt", "prompt is \(other.typeName), expected a string or a list of token ids")
         case nil: throw .invalid("prompt", "prompt is missing")
         }
+        parsesSpecial = try fields.bool("parse_special") ?? false
         try fields.refuse("echo") { $0.boolValue == false }
         try fields.finish()
     }

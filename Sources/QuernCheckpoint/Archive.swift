@@ -13,7 +13,8 @@ public struct Archive: Checkpoint {
     public var displayName: String { index.name }
     public var config: ModelConfig { index.config }
     public var generationDefaults: GenerationDefaults { index.defaults }
-    public let tensors: [TensorInfo]
+    public var tensors: [TensorInfo] { inventory.tensors }
+    public var notes: [String] { inventory.notes }
     public let chatTemplate: String?
     /// Columns per scale of every int8 tensor.
     public var groupSize: Int { index.group }
@@ -23,7 +24,7 @@ public struct Archive: Checkpoint {
     let index: ArchiveIndex
     private let file: RandomAccessFile
     private let byName: [String: ArchiveTensor]
-    private let infos: [String: TensorInfo]
+    private let inventory: TensorInventory
 
     init(_ file: RandomAccessFile) throws(CheckpointError) {
         self.file = file
@@ -42,24 +43,21 @@ public struct Archive: Checkpoint {
         }
         let index = try ArchiveIndex(parsing: json, path: file.path, dataEnd: header.indexOffset)
         var byName: [String: ArchiveTensor] = [:]
-        var infos: [String: TensorInfo] = [:]
         var list: [TensorInfo] = []
         for tensor in index.tensors {
             let info = TensorInfo(
                 name: tensor.part.name, shape: tensor.shape, storage: tensor.kind.rawValue,
                 byteCount: tensor.part.storedByteCount, fileOffset: tensor.part.offset)
             byName[info.name] = tensor
-            infos[info.name] = info
             list.append(info)
         }
         self.index = index
         self.byName = byName
-        self.infos = infos
-        tensors = list
+        inventory = try TensorInventory(list, config: index.config, file: file.path)
         chatTemplate = try Self.section("chat_template", index, file).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    public func tensor(named name: String) -> TensorInfo? { infos[name] }
+    public func tensor(named name: String) -> TensorInfo? { inventory.tensor(named: name) }
 
     public func tokenizerDefinition() throws -> TokenizerDefinition? {
         try Self.section("tokenizer", index, file).map { try TokenizerDefinition(serialized: $0) }
@@ -86,7 +84,7 @@ public struct Archive: Checkpoint {
     public func readRows(
         of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
     ) throws(CheckpointError) {
-        guard let tensor = byName[name], let info = infos[name] else { preconditionFailure("no tensor \(name)") }
+        guard let tensor = byName[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
         guard tensor.kind == .int8 else {
             return try PartReader(file: file, part: tensor.part).read(into: [UnsafeMutableRawBufferPointer(out)])

@@ -32,7 +32,11 @@ public protocol Checkpoint: Sendable {
     /// The name clients use for the model.
     var displayName: String { get }
     var config: ModelConfig { get }
+    /// Every tensor the architecture needs, with the shapes it needs, in the order of a forward pass.
     var tensors: [TensorInfo] { get }
+    /// What a user should know about the file although it can be used.
+    var notes: [String] { get }
+    /// The model's own Jinja text.
     var chatTemplate: String? { get }
     var generationDefaults: GenerationDefaults { get }
     func tensor(named name: String) -> TensorInfo?

@@ -11,30 +11,29 @@ public struct GGUFCheckpoint: Checkpoint {
     public var format: String { "GGUF v\(header.version)" }
     public let displayName: String
     public let config: ModelConfig
-    public let tensors: [TensorInfo]
+    public var tensors: [TensorInfo] { inventory.tensors }
+    public let notes: [String]
     public let chatTemplate: String?
-    public let generationDefaults = GenerationDefaults()
-    /// Tensors no supported architecture uses.
-    public let ignoredTensors: [String]
+    public let generationDefaults: GenerationDefaults
 
     private let file: RandomAccessFile
     private let header: GGUFFile
     private let stored: [String: GGUFTensor]
-    private let infos: [String: TensorInfo]
+    private let inventory: TensorInventory
 
     init(_ file: RandomAccessFile) throws(CheckpointError) {
         self.file = file
         path = file.path
         header = try GGUFFile(file)
         let metadata = GGUFMetadata(file: header, path: file.path)
+        try metadata.refuseSplit()
         var stored: [String: GGUFTensor] = [:]
-        var infos: [String: TensorInfo] = [:]
         var list: [TensorInfo] = []
-        var ignored: [String] = []
+        var unnamed: [String] = []
         for tensor in header.tensors {
             let name = String(decoding: tensor.name, as: UTF8.self)
             guard let canonical = GGUFNames.canonical(name) else {
-                ignored.append(name)
+                if name != Self.ropeDivisorsName { unnamed.append(name) }
                 continue
             }
             var shape = Array(tensor.dimensions.reversed())
@@ -43,10 +42,9 @@ public struct GGUFCheckpoint: Checkpoint {
                 name: canonical, shape: shape, storage: tensor.type.name, byteCount: tensor.byteCount,
                 fileOffset: tensor.offset)
             stored[canonical] = tensor
-            infos[canonical] = info
             list.append(info)
         }
-        guard let embedding = infos["model.embed_tokens.weight"], embedding.shape.count == 2,
+        guard let embedding = list.first(where: { $0.name == "model.embed_tokens.weight" }), embedding.shape.count == 2,
             (1...ModelConfig.Limits.vocabulary).contains(embedding.shape[0])
         else {
             throw CheckpointError(
@@ -54,16 +52,17 @@ public struct GGUFCheckpoint: Checkpoint {
                 detail: "is missing or not a matrix of 1 to \(ModelConfig.Limits.vocabulary) rows")
         }
         let divisors = try Self.ropeDivisors(header, file)
-        config = try metadata.config(vocabularySize: embedding.shape[0], tensorNames: Set(infos.keys), divisors: divisors)
+        config = try metadata.config(vocabularySize: embedding.shape[0], tensorNames: Set(stored.keys), divisors: divisors)
+        generationDefaults = try metadata.generationDefaults()
         displayName = baseName(file.path)
-        chatTemplate = try metadata.string("tokenizer.chat_template")
+        let (template, templateNotes) = try metadata.freeText("tokenizer.chat_template")
+        chatTemplate = template
         self.stored = stored
-        self.infos = infos
-        tensors = list
-        ignoredTensors = ignored
+        inventory = try TensorInventory(list, unnamed: unnamed, config: config, file: file.path)
+        notes = inventory.notes + templateNotes
     }
 
-    public func tensor(named name: String) -> TensorInfo? { infos[name] }
+    public func tensor(named name: String) -> TensorInfo? { inventory.tensor(named: name) }
 
     /// Metadata keys in file order, for `inspect`.
     public var metadataKeys: [String] { header.keys.map { String(decoding: $0, as: UTF8.self) } }
@@ -78,9 +77,11 @@ public struct GGUFCheckpoint: Checkpoint {
             throw metadata.fail("tokenizer.ggml.token_type", "has \(types.count) entries for \(tokens.count) tokens")
         }
         if let scores = metadata["tokenizer.ggml.scores"] {
-            guard case .floats(let list, "FLOAT32") = scores, list.count == tokens.count else {
-                throw metadata.fail(
-                    "tokenizer.ggml.scores", "is \(scores.typeName), expected \(tokens.count) elements of FLOAT32")
+            guard case .floats(let list, "FLOAT32") = scores else {
+                throw metadata.fail("tokenizer.ggml.scores", "is \(scores.typeName), expected an array of FLOAT32")
+            }
+            guard list.count == tokens.count else {
+                throw metadata.fail("tokenizer.ggml.scores", "has \(list.count) entries for \(tokens.count) tokens")
             }
         }
         let ids = 0...max(0, tokens.count - 1)
@@ -99,7 +100,7 @@ public struct GGUFCheckpoint: Checkpoint {
     public func readRows(
         of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
     ) throws(CheckpointError) {
-        guard let tensor = stored[name], let info = infos[name] else { preconditionFailure("no tensor \(name)") }
+        guard let tensor = stored[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
         let isPermuted = config.architecture == .llama
             && (name.hasSuffix("q_proj.weight") || name.hasSuffix("k_proj.weight")
@@ -136,7 +137,7 @@ public struct GGUFCheckpoint: Checkpoint {
 
     /// Raw Q8_0 rows, for an exact import; nil for other storage.
     func q8Rows(of name: String, rows: Range<Int>) throws(CheckpointError) -> [UInt8]? {
-        guard let tensor = stored[name], let info = infos[name], tensor.type == .q8_0 else { return nil }
+        guard let tensor = stored[name], let info = inventory.tensor(named: name), tensor.type == .q8_0 else { return nil }
         if config.architecture == .llama, name.hasSuffix("q_proj.weight") || name.hasSuffix("k_proj.weight") {
             var bytes: [UInt8] = []
             for row in rows { bytes += try q8Bytes(tensor, rows: storedRow(row)..<(storedRow(row) + 1), info.columns) }
@@ -154,9 +155,11 @@ public struct GGUFCheckpoint: Checkpoint {
         }
     }
 
+    private static let ropeDivisorsName = "rope_freqs.weight"
+
     /// The per-frequency divisors that Llama 3 conversions store as a tensor.
     private static func ropeDivisors(_ header: GGUFFile, _ file: RandomAccessFile) throws(CheckpointError) -> [Double]? {
-        guard let tensor = header.tensors.first(where: { $0.name == Array("rope_freqs.weight".utf8) }) else { return nil }
+        guard let tensor = header.tensors.first(where: { $0.name == Array(ropeDivisorsName.utf8) }) else { return nil }
         guard tensor.type == .f32, tensor.dimensions.count == 1, tensor.dimensions[0] <= 4096 else {
             throw CheckpointError(.unsupported, file: file.path, field: "rope_freqs.weight", detail: "is not a short F32 vector")
         }

@@ -56,6 +56,13 @@ struct GGUFMetadata {
         return text
     }
 
+    /// Text that is shown or interpreted but names nothing: invalid UTF-8 is replaced, with a note.
+    func freeText(_ key: String) throws(CheckpointError) -> (text: String?, notes: [String]) {
+        guard let bytes = try bytes(key) else { return (nil, []) }
+        if let text = String(validating: bytes, as: UTF8.self) { return (text, []) }
+        return (String(decoding: bytes, as: UTF8.self), ["\(key) is not valid UTF-8; the bad bytes were replaced"])
+    }
+
     func strings(_ key: String) throws(CheckpointError) -> [[UInt8]]? {
         guard let value = self[key] else { return nil }
         guard case .strings(let list) = value else { throw fail(key, "is \(value.typeName), expected an array of STRING") }
@@ -99,6 +106,11 @@ struct GGUFMetadata {
         if let value = try integer("\(name).attention.value_length", in: 1...ModelConfig.Limits.headDim), value != keyLength {
             throw fail("\(name).attention.value_length", "is \(value), which differs from the key length")
         }
+        if let value = try integer("\(name).rope.dimension_count", in: 1...ModelConfig.Limits.headDim),
+            let width = keyLength ?? headDim(object), value != width
+        {
+            throw fail("\(name).rope.dimension_count", "is \(value), a head has \(width); partial rotation is not supported")
+        }
         object.append("vocab_size", .int(Int64(vocabularySize)))
         object.append("max_position_embeddings", try required("context_length", 1...ModelConfig.Limits.context))
         object.append(
@@ -110,9 +122,7 @@ struct GGUFMetadata {
         let tokens: ClosedRange<Int> = 0...(vocabularySize - 1)
         if let bos = try integer("tokenizer.ggml.bos_token_id", in: tokens) { object.append("bos_token_id", .int(Int64(bos))) }
         var ends: [JSONValue] = []
-        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
-            if let token = try integer(key, in: tokens) { ends.append(.int(Int64(token))) }
-        }
+        for token in try endTokens(tokens) { ends.append(.int(Int64(token))) }
         object.append("eos_token_id", .array(ends))
         do throws(ConfigError) {
             return try ModelConfig(configJSON: .object(object))
@@ -121,9 +131,66 @@ struct GGUFMetadata {
         }
     }
 
+    /// One part of a model in several files.
+    func refuseSplit() throws(CheckpointError) {
+        let parts = try integer("split.count", in: 0...65_535) ?? 1
+        let number = try integer("split.no", in: 0...65_535) ?? 0
+        guard parts > 1 else { return }
+        throw CheckpointError(
+            .unsupported, file: path, field: "split.count",
+            detail: "this is part \(number + 1) of \(parts); join the parts first, for example with `llama-gguf-split --merge`")
+    }
+
+    /// Spellings of control tokens that end a turn or a document in the supported families.
+    private static let endSpellings: Set<[UInt8]> = Set(
+        ["<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"].map { Array($0.utf8) })
+
+    /// Tokens that end a completion. A converter keeps one of the publisher's list in `eos_token_id`; the others are
+    /// control tokens known by their spelling.
+    private func endTokens(_ allowed: ClosedRange<Int>) throws(CheckpointError) -> [Int] {
+        var ends: [Int] = []
+        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
+            if let token = try integer(key, in: allowed), !ends.contains(token) { ends.append(token) }
+        }
+        let controlType: Int64 = 3
+        guard let spellings = try strings("tokenizer.ggml.tokens"),
+            let types = try integers("tokenizer.ggml.token_type", typeName: "INT32")
+        else { return ends }
+        for (token, (spelling, type)) in zip(spellings, types).enumerated()
+        where type == controlType && allowed.contains(token) && Self.endSpellings.contains(spelling) && !ends.contains(token) {
+            ends.append(token)
+        }
+        return ends
+    }
+
+    /// Sampling settings that newer converters store.
+    func generationDefaults() throws(CheckpointError) -> GenerationDefaults {
+        var object = JSONObject()
+        for (key, name) in [("temp", "temperature"), ("top_p", "top_p"), ("min_p", "min_p"), ("penalty_repeat", "repetition_penalty")] {
+            if let value = try number("general.sampling.\(key)", in: -1e6...1e6) { object.append(name, .double(value)) }
+        }
+        if let topK = try integer("general.sampling.top_k", in: 0...Int(Int32.max)) { object.append("top_k", .int(Int64(topK))) }
+        do throws(ConfigError) {
+            return try GenerationDefaults(.object(object))
+        } catch {
+            throw fail("general.sampling", error.description)
+        }
+    }
+
+    /// The head dimension that follows from width and number of heads.
+    private func headDim(_ object: JSONObject) -> Int? {
+        guard let width = object["hidden_size"]?.intValue, let heads = object["num_attention_heads"]?.intValue else { return nil }
+        return Int(width / heads)
+    }
+
     private func ropeScaling(_ name: String, _ divisors: [Double]?) throws(CheckpointError) -> JSONValue? {
         if let divisors { return ["rope_type": "divisors", "divisors": .array(divisors.map { .double($0) })] }
         guard let type = try string("\(name).rope.scaling.type"), type != "none" else { return nil }
+        guard ["linear", "yarn"].contains(type) else {
+            throw CheckpointError(
+                .unsupported, file: path, field: "\(name).rope.scaling.type",
+                detail: "is \"\(printable(type.utf8))\"; supported: none, linear, yarn")
+        }
         var object = JSONObject()
         object.append("rope_type", .string(type))
         if let factor = try number("\(name).rope.scaling.factor", in: 1e-6...1e6) { object.append("factor", .double(factor)) }

@@ -15,7 +15,9 @@ enum GGUFNames {
     static func canonical(_ name: String) -> String? {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         if parts.count == 2, let base = top[parts[0]] { return "\(base).\(parts[1])" }
-        guard parts.count == 4, parts[0] == "blk", let index = UInt32(parts[1]), let base = layer[parts[2]] else { return nil }
+        guard parts.count == 4, parts[0] == "blk", let index = UInt32(parts[1]), let base = layer[parts[2]],
+            "\(index)" == parts[1]     // one spelling per number, so that names stay distinct
+        else { return nil }
         return "model.layers.\(index).\(base).\(parts[3])"
     }
 }

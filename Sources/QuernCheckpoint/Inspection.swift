@@ -39,8 +39,8 @@ public struct Inspection: Sendable {
             "storage", .array(totals.map { ["type": .string($0.name), "tensors": .int($0.tensors), "bytes": .int($0.bytes)] }))
         if let gguf = checkpoint as? GGUFCheckpoint {
             report.append("metadata_keys", .array(gguf.metadataKeys.map { .string($0) }))
-            report.append("ignored_tensors", .array(gguf.ignoredTensors.map { .string($0) }))
         }
+        if !checkpoint.notes.isEmpty { report.append("notes", .array(checkpoint.notes.map { .string($0) })) }
         if listsTensors {
             report.append(
                 "tensors",
@@ -70,7 +70,7 @@ public struct Inspection: Sendable {
             try archive.verify()
             return "all checksums match"
         }
-        for tensor in checkpoint.tensors where tensor.elementCount > 0 { try requireFinite(tensor) }
+        for tensor in checkpoint.tensors { try requireFinite(tensor) }
         return "all values are finite"
     }
 

@@ -44,11 +44,10 @@ public enum Packer {
             source: ["name": .string(source.displayName), "format": .string(source.format)])
         var report = PackReport()
         report.groupSize = group
-        let wanted = source.tensors.filter { $0.shape.count <= 2 && !$0.shape.contains(0) }
-        let total = wanted.reduce(0) { $0 + $1.elementCount }
+        let total = source.config.parameterCount
         var done = 0
         var writer = try ArchiveWriter(path: path, index: index)
-        for tensor in wanted {
+        for tensor in source.tensors {
             if isCancelled() { throw CancellationError() }
             try add(tensor, from: source, group: group, threads: options.threads, to: &writer, &report)
             done += tensor.elementCount
@@ -58,8 +57,8 @@ public enum Packer {
         if let template = source.chatTemplate { try writer.add(section: "chat_template", Array(template.utf8)) }
         if isCancelled() { throw CancellationError() }
         try writer.finish()
-        report.tensorCount = wanted.count
-        report.sourceBytes = wanted.reduce(0) { $0 + $1.byteCount }
+        report.tensorCount = source.tensors.count
+        report.sourceBytes = source.tensors.reduce(0) { $0 + $1.byteCount }
         report.archiveBytes = (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
         return report
     }

@@ -83,10 +83,21 @@ private struct TileTarget: @unchecked Sendable {
             try checkpoint.readRows(of: name, rows: first..<(first + count), into: part)
             for index in 0..<count {
                 row.baseAddress!.update(from: rows.baseAddress! + index * shape.columns, count: shape.columns)
-                for group in 0..<shape.groups { total = total + quantizeGroup(row, group, tile: tile, row: index) }
+                for group in 0..<shape.groups {
+                    let error = quantizeGroup(row, group, tile: tile, row: index)
+                    guard error.squaredWeight.isFinite, error.squaredError.isFinite else { throw notFinite(checkpoint, name, row: first + index) }
+                    total = total + error
+                }
             }
         }
         return total
+    }
+
+    private func notFinite(_ checkpoint: any Checkpoint, _ name: String, row: Int) -> CheckpointError {
+        CheckpointError(
+            .malformed, file: checkpoint.path, field: "tensor \"\(printable(name.utf8))\"",
+            byteOffset: checkpoint.tensor(named: name)?.fileOffset,
+            detail: "row \(row) holds a weight that is not a finite number, or too large for int8 groups")
     }
 
     /// Where chunk `chunk` (four columns) of a tile's row goes.
@@ -135,6 +146,7 @@ private struct TileTarget: @unchecked Sendable {
                 for group in 0..<shape.groups {
                     let block = row * rowBytes + group * 34
                     let bits = UInt16(bytes[block]) | UInt16(bytes[block + 1]) << 8
+                    guard Float16(bitPattern: bits).isFinite else { throw notFinite(gguf, name, row: first + row) }
                     store(scale: Float16(bitPattern: bits), tile: tile, group: group, row: row)
                     for chunk in 0..<8 {
                         var packed: UInt32 = 0

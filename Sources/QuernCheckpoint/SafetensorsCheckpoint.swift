@@ -13,13 +13,14 @@ public struct SafetensorsCheckpoint: Checkpoint {
     public var format: String { "safetensors" }
     public let displayName: String
     public let config: ModelConfig
-    public let tensors: [TensorInfo]
+    public var tensors: [TensorInfo] { inventory.tensors }
+    public var notes: [String] { inventory.notes }
     public let chatTemplate: String?
     public let generationDefaults: GenerationDefaults
 
     private let directory: ModelDirectory
     private let stored: [String: (file: RandomAccessFile, tensor: SafetensorsTensor)]
-    private let infos: [String: TensorInfo]
+    private let inventory: TensorInventory
 
     public init(directory path: String) throws(CheckpointError) {
         let directory = ModelDirectory(path: path)
@@ -36,7 +37,6 @@ public struct SafetensorsCheckpoint: Checkpoint {
                 detail: error.reason)
         }
         var stored: [String: (file: RandomAccessFile, tensor: SafetensorsTensor)] = [:]
-        var infos: [String: TensorInfo] = [:]
         var list: [TensorInfo] = []
         for (shard, indexed) in try directory.shards() {
             let file = try openFile(directory.file(shard))
@@ -51,12 +51,11 @@ public struct SafetensorsCheckpoint: Checkpoint {
                 let info = TensorInfo(
                     name: tensor.name, shape: tensor.shape, storage: tensor.type.name, byteCount: tensor.byteCount,
                     fileOffset: tensor.offset)
-                guard infos.updateValue(info, forKey: tensor.name) == nil else {
+                guard stored.updateValue((file, tensor), forKey: tensor.name) == nil else {
                     throw CheckpointError(
                         .inconsistent, file: file.path, field: "tensor \"\(printable(tensor.name.utf8))\"",
                         detail: "appears in two shards")
                 }
-                stored[tensor.name] = (file, tensor)
                 list.append(info)
             }
         }
@@ -65,11 +64,10 @@ public struct SafetensorsCheckpoint: Checkpoint {
         self.path = path
         self.directory = directory
         self.stored = stored
-        self.infos = infos
-        tensors = list
+        inventory = try TensorInventory(list, config: config, file: path)
     }
 
-    public func tensor(named name: String) -> TensorInfo? { infos[name] }
+    public func tensor(named name: String) -> TensorInfo? { inventory.tensor(named: name) }
 
     public func tokenizerDefinition() throws -> TokenizerDefinition? {
         guard let tokenizer = try directory.bytes("tokenizer.json") else { return nil }
@@ -80,7 +78,7 @@ public struct SafetensorsCheckpoint: Checkpoint {
     public func readRows(
         of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
     ) throws(CheckpointError) {
-        guard let (file, tensor) = stored[name], let info = infos[name] else { preconditionFailure("no tensor \(name)") }
+        guard let (file, tensor) = stored[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
         let rowBytes = info.columns * tensor.type.bytesPerBlock
         try readDecoded(

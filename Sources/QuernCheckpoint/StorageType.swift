@@ -57,7 +57,7 @@ public enum StorageType: UInt32, Sendable, CaseIterable {
     /// Names of types that exist and are not supported, for better messages than a number.
     static func describe(_ number: UInt32) -> String {
         let others: [UInt32: String] = [
-            10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
+            4: "Q4_2 (removed from GGUF)", 5: "Q4_3 (removed from GGUF)", 10: "Q2_K", 11: "Q3_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
             21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M",
             31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
         ]

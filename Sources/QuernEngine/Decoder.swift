@@ -31,15 +31,11 @@ final class Decoder {
             hiddenSize: config.hiddenSize, heads: config.headCount, kvHeads: config.kvHeadCount,
             headDim: config.headDim, epsilon: config.rmsNormEpsilon,
             rotary: try RotaryTable(config: config, positions: contextLength, in: loader.arena))
-        embedding = Embedding(
-            matrix: try loader.linear(
-                "model.embed_tokens.weight", rows: config.vocabularySize, columns: config.hiddenSize))
+        embedding = Embedding(matrix: try loader.linear("model.embed_tokens"))
         let architecture = Architectures.named(config.architecture)
-        layers = try (0..<config.layerCount).map { try architecture.layer($0, config: config, loader: loader) }
-        finalNorm = try loader.vector("model.norm.weight", count: config.hiddenSize)
-        head = config.tiesEmbeddings
-            ? embedding.matrix
-            : try loader.linear("lm_head.weight", rows: config.vocabularySize, columns: config.hiddenSize)
+        layers = try (0..<config.layerCount).map { try architecture.layer("model.layers.\($0).", loader) }
+        finalNorm = try loader.vector("model.norm.weight")
+        head = config.tiesEmbeddings ? embedding.matrix : try loader.linear("lm_head")
         weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
     }
 

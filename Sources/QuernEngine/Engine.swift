@@ -19,6 +19,8 @@ public struct EngineOptions: Sendable {
     public var precision = Precision.int8
     /// Sequences computed together.
     public var maxSequences = 8
+    /// Tokens the tokenizer knows; embedding rows beyond are padding, refused in prompts and never sampled. Nil: all rows.
+    public var tokenCount: Int?
     /// Force a lower kernel set by name.
     public var instructionSet: String?
 
@@ -35,6 +37,8 @@ public enum Precision: String, Sendable, CaseIterable {
 public struct EngineInfo: Sendable {
     public let config: ModelConfig
     public let contextLength: Int
+    /// Ids that prompts may hold and that can be generated: 0..<tokenCount.
+    public let tokenCount: Int
     public let threads: Int
     public let instructionSet: String
     public let precision: Precision
@@ -126,9 +130,9 @@ public final class Engine: Sendable {
 
     private func validate(_ tokens: [TokenID]) throws(EngineError) {
         guard !tokens.isEmpty else { throw .emptyPrompt }
-        let size = info.config.vocabularySize
+        let size = info.tokenCount
         for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= size {
-            throw .tokenOutOfRange(index: index, token: token, vocabularySize: size)
+            throw .tokenOutOfRange(index: index, token: token, tokenCount: size)
         }
     }
 }

@@ -40,9 +40,11 @@ struct EngineLoader {
         let cacheBytes = cache.byteCount
         let scheduler = try Scheduler(
             pool: BlockPool(blockCount: blocks), blocksPerSequence: blocksPerSequence, limits: limits)
-        let loop = try EngineLoop(decoder: decoder, compute: compute, cache: cache, scheduler: scheduler)
+        let tokenCount = min(config.vocabularySize, max(1, options.tokenCount ?? config.vocabularySize))
+        let loop = try EngineLoop(
+            decoder: decoder, compute: compute, cache: cache, scheduler: scheduler, tokenCount: tokenCount)
         let info = EngineInfo(
-            config: config, contextLength: contextLength, threads: threads,
+            config: config, contextLength: contextLength, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision == .int8 ? loader.groupSize : nil,
             weightBytesPerStep: decoder.weightBytesPerStep, cacheBytes: cacheBytes)

@@ -14,8 +14,13 @@ final class EngineLoop {
     private var isDraining = false
     private var totals = EngineStatistics()
     private let clock = ContinuousClock()
+    /// Logits beyond belong to padding rows of the embedding.
+    private let tokenCount: Int
 
-    init(decoder: Decoder, compute: Compute, cache: consuming KVStorage, scheduler: consuming Scheduler) throws(SystemError) {
+    init(
+        decoder: Decoder, compute: Compute, cache: consuming KVStorage, scheduler: consuming Scheduler, tokenCount: Int
+    ) throws(SystemError) {
+        self.tokenCount = tokenCount
         self.decoder = decoder
         self.compute = compute
         self.cache = cache
@@ -48,7 +53,7 @@ final class EngineLoop {
             guard !isDraining else { return fail(sink, .shuttingDown) }
             let sequence = SequenceState(
                 id: id, request: request, sink: sink, maxTokens: maxTokens,
-                vocabularySize: decoder.config.vocabularySize, submitted: clock.now)
+                tokenCount: tokenCount, submitted: clock.now)
             if !scheduler.enqueue(sequence) { fail(sink, .queueFull(limit: scheduler.limits.queueLimit)) }
         case .cancel(let id):
             if let sequence = scheduler.remove(id: id) { finish(sequence, .cancelled) }
@@ -63,7 +68,7 @@ final class EngineLoop {
         let width = decoder.config.vocabularySize
         let now = clock.now
         for (row, index) in scheduler.sampled.enumerated() {
-            let logits = compute.logits.slice(from: row * width, count: width)
+            let logits = compute.logits.slice(from: row * width, count: tokenCount)
             let kernels = compute.kernels
             scheduler.update(index) { $0.accept(logits, kernels: kernels, now: now) }
         }

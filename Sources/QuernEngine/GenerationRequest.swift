@@ -60,7 +60,7 @@ public enum GenerationEvent: Sendable {
 public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case emptyPrompt
     case contextLengthExceeded(prompt: Int, limit: Int)
-    case tokenOutOfRange(index: Int, token: TokenID, vocabularySize: Int)
+    case tokenOutOfRange(index: Int, token: TokenID, tokenCount: Int)
     case queueFull(limit: Int)
     case shuttingDown
     case numericFault

@@ -1,7 +1,7 @@
 // Brings named tensors of a checkpoint into memory in the precision the engine was asked for.
 //
 // Owns: the arena of all weights. Does not own: file formats (QuernCheckpoint), which tensors a model has (Architectures/).
-// Invariant: every shape is compared with the configuration before a byte is read, so a forward pass has no error path.
+// Invariant: shapes come from the checkpoint, which compared them with the configuration when it was opened.
 import QuernCheckpoint
 import QuernModel
 import QuernTensor
@@ -32,9 +32,10 @@ final class WeightLoader {
     /// Columns per scale of the int8 weights.
     var groupSize: Int { group }
 
-    /// A projection [rows, columns], with the bias of that name if one is given.
-    func linear(_ name: String, rows: Int, columns: Int, bias: String? = nil) throws -> Linear {
-        try require(name, shape: [rows, columns])
+    /// The projection `name`.weight [rows, columns], with `name`.bias where the architecture has one.
+    func linear(_ base: String) throws -> Linear {
+        let name = base + ".weight"
+        let (rows, columns) = (try tensor(name).rows, try tensor(name).columns)
         let weights: Linear.Weights
         switch precision {
         case .int8:
@@ -55,12 +56,12 @@ final class WeightLoader {
             loadedByteCount += rows * columns * 4
         }
         advance(rows * columns)
-        return Linear(weights: weights, bias: try bias.map { try vector($0, count: rows) })
+        return Linear(weights: weights, bias: checkpoint.tensor(named: base + ".bias") == nil ? nil : try vector(base + ".bias"))
     }
 
-    /// A vector of `count` floats: a norm weight or a bias.
-    func vector(_ name: String, count: Int) throws -> Floats {
-        try require(name, shape: [count])
+    /// A vector: a norm weight or a bias.
+    func vector(_ name: String) throws -> Floats {
+        let count = try tensor(name).elementCount
         let floats = try arena.floats(count)
         try checkpoint.readRows(of: name, rows: 0..<1, into: floats.buffer)
         loadedByteCount += count * 4
@@ -68,16 +69,11 @@ final class WeightLoader {
         return floats
     }
 
-    private func require(_ name: String, shape: [Int]) throws {
+    private func tensor(_ name: String) throws -> TensorInfo {
         guard let tensor = checkpoint.tensor(named: name) else {
-            throw CheckpointError(
-                .inconsistent, file: checkpoint.path, field: "tensor \(name)", detail: "is missing from the checkpoint")
+            throw CheckpointError(.inconsistent, file: checkpoint.path, field: "tensor \(name)", detail: "is missing")
         }
-        guard tensor.shape == shape else {
-            throw CheckpointError(
-                .inconsistent, file: checkpoint.path, field: "tensor \(name)",
-                detail: "has shape \(tensor.shape), the configuration asks for \(shape)")
-        }
+        return tensor
     }
 
     private func advance(_ elements: Int) {

@@ -141,16 +141,4 @@ public struct ModelConfig: Sendable, Equatable {
         object.append("eos_token_id", .array(eosTokenIDs.map { .int(Int64($0)) }))
         return .object(object)
     }
-
-    /// Weights in the checkpoint, tied embeddings counted once.
-    public var parameterCount: Int {
-        let queryWidth = headCount * headDim
-        let keyWidth = kvHeadCount * headDim
-        var layer = hiddenSize * (2 * queryWidth + 2 * keyWidth) + 3 * hiddenSize * intermediateSize + 2 * hiddenSize
-        if attentionBias { layer += queryWidth + 2 * keyWidth }
-        if attentionOutputBias { layer += hiddenSize }
-        if mlpBias { layer += 2 * intermediateSize + hiddenSize }
-        if architecture == .qwen3 { layer += 2 * headDim }
-        return layer * layerCount + hiddenSize + vocabularySize * hiddenSize * (tiesEmbeddings ? 1 : 2)
-    }
 }

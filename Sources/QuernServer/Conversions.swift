@@ -15,7 +15,7 @@ extension Backend {
 
     func request(_ completion: CompletionRequest) throws(APIError) -> TextRequest {
         switch completion.prompt {
-        case .text(let text): try request(completion.generation, prompt: .text(text, parseSpecial: true))
+        case .text(let text): try request(completion.generation, prompt: .text(text, parseSpecial: completion.parsesSpecial))
         case .tokens(let tokens): try request(completion.generation, prompt: .tokens(tokens))
         }
     }

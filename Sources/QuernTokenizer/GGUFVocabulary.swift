@@ -48,6 +48,10 @@ extension TokenizerDefinition {
         guard gguf.tokens.count <= Limits.tokens else {
             throw TokenizerError(field: "tokenizer.ggml.tokens", detail: "has \(gguf.tokens.count), the limit is \(Limits.tokens)")
         }
+        guard gguf.tokenTypes.isEmpty || gguf.tokenTypes.count == gguf.tokens.count else {
+            throw TokenizerError(
+                field: "tokenizer.ggml.token_type", detail: "has \(gguf.tokenTypes.count) entries for \(gguf.tokens.count) tokens")
+        }
         for (index, spelled) in gguf.tokens.enumerated() {
             let type = gguf.tokenTypes.isEmpty ? 1 : gguf.tokenTypes[index]
             let kind: TokenKind

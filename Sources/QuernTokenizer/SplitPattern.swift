@@ -26,11 +26,11 @@ enum SplitPattern {
     /// `tokenizer.ggml.pre` of GGUF files.
     static func kind(ggufName name: String) throws(TokenizerError) -> PreTokenizerKind {
         switch name {
-        case "qwen2", "deepseek-r1-qwen", "megrez": return .qwen2
+        case "qwen2", "deepseek-r1-qwen": return .qwen2
         case "qwen35": return .qwen35
-        case "llama-bpe", "llama3", "llama-v3", "smaug-bpe": return .llama3
-        case "gpt-2", "gpt2", "jina-es", "jina-de", "phi-2": return .gpt2
-        case "smollm", "starcoder", "refact", "command-r": return .smollm2
+        case "llama-bpe", "llama3", "llama-v3": return .llama3
+        case "gpt-2", "gpt2": return .gpt2
+        case "smollm": return .smollm2
         default:
             throw TokenizerError(
                 field: "tokenizer.ggml.pre",

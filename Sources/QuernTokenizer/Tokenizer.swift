@@ -21,7 +21,10 @@ public struct Tokenizer: Sendable {
             let kind = definition.kinds[index]
             guard kind != .unused else { continue }
             if ids[bytes] == nil || kind == .normal { ids[bytes] = TokenID(index) }
-            if bytes.count == 1, kind == .normal { initial[Int(bytes[0])] = TokenID(index) }
+            // A byte may exist only as an added token; a control token never stands for text.
+            if bytes.count == 1, kind == .normal || (kind == .added && initial[Int(bytes[0])] < 0) {
+                initial[Int(bytes[0])] = TokenID(index)
+            }
         }
         self.definition = definition
         self.ids = ids

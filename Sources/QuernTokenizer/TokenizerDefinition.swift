@@ -1,7 +1,7 @@
 // A tokenizer as plain data: what every source format is read into and what an archive stores.
 //
 // Owns: the data and its consistency. Does not own: tables for encoding (Tokenizer). Invariant after `validate`: ids are
-// dense, merges name existing tokens, and every size lies within the limits.
+// dense, merges name existing tokens that are not special, and every size lies within the limits.
 
 /// Index into the vocabulary.
 public typealias TokenID = Int32
@@ -82,6 +82,9 @@ public struct TokenizerDefinition: Sendable, Equatable {
             try require(
                 ids.contains(merge.left) && ids.contains(merge.right) && ids.contains(merge.result), "merge \(index)",
                 "names a token outside the vocabulary")
+            try require(
+                [merge.left, merge.right, merge.result].allSatisfy { kinds[Int($0)] != .special && kinds[Int($0)] != .unused },
+                "merge \(index)", "involves a special token, which text must never become")
             let left = tokens[Int(merge.left)]
             let right = tokens[Int(merge.right)]
             let result = tokens[Int(merge.result)]

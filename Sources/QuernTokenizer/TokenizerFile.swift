@@ -15,7 +15,12 @@ extension TokenizerDefinition {
         normalizer = try file.normalizer()
         ignoresMerges = file.model["ignore_merges"]?.boolValue ?? false
         let byID = try file.vocabulary()
-        let added = try file.addedTokens()
+        var added = try file.addedTokens()
+        if let tokenizerConfigJSON {
+            // Newer releases list some added tokens here only.
+            let known = Set(added.map(\.id))
+            added += try TokenizerFile.configTokens(tokenizerConfigJSON).filter { !known.contains($0.id) }
+        }
         try place(byID, added)
         merges = try file.merges(tokens: tokens, kinds: kinds)
         try readConfig(tokenizerConfigJSON, template: file.json["post_processor"])
@@ -144,14 +149,31 @@ private struct TokenizerFile {
         var list: [(id: Int, bytes: [UInt8], isSpecial: Bool)] = []
         for (index, value) in (json["added_tokens"]?.arrayValue ?? []).enumerated() {
             let field = "/added_tokens/\(index)"
-            guard let wide = value["id"]?.intValue, let id = Int(exactly: wide), id >= 0, let text = value["content"]?.stringValue
-            else { throw TokenizerError(field: field, detail: "lacks id or content") }
-            for key in ["lstrip", "rstrip", "single_word", "normalized"] where value[key]?.boolValue == true {
-                throw TokenizerError(field: "\(field)/\(key)", detail: "is true; supported: false")
-            }
-            list.append((id, Array(text.utf8), value["special"]?.boolValue ?? false))
+            list.append(try Self.addedToken(value, id: value["id"]?.intValue, field: field))
         }
         return list
+    }
+
+    /// `added_tokens_decoder` of tokenizer_config.json: an object keyed by id.
+    static func configTokens(_ bytes: [UInt8]) throws(TokenizerError) -> [(id: Int, bytes: [UInt8], isSpecial: Bool)] {
+        let config = try parse(bytes, name: "tokenizer_config.json")
+        var list: [(id: Int, bytes: [UInt8], isSpecial: Bool)] = []
+        for member in config["added_tokens_decoder"]?.objectValue?.members ?? [] {
+            let field = "tokenizer_config.json /added_tokens_decoder/\(member.key.prefix(64))"
+            list.append(try addedToken(member.value, id: Int64(member.key), field: field))
+        }
+        return list
+    }
+
+    private static func addedToken(
+        _ value: JSONValue, id: Int64?, field: String
+    ) throws(TokenizerError) -> (id: Int, bytes: [UInt8], isSpecial: Bool) {
+        guard let id = id.flatMap({ Int(exactly: $0) }), id >= 0, let text = value["content"]?.stringValue
+        else { throw TokenizerError(field: field, detail: "lacks id or content") }
+        for key in ["lstrip", "rstrip", "single_word", "normalized"] where value[key]?.boolValue == true {
+            throw TokenizerError(field: "\(field)/\(key)", detail: "is true; supported: false")
+        }
+        return (id, Array(text.utf8), value["special"]?.boolValue ?? false)
     }
 
     func merges(tokens: [[UInt8]], kinds: [TokenKind]) throws(TokenizerError) -> [Merge] {

@@ -1,5 +1,6 @@
 // The promise that makes prefix caches, preemption and speculation exact: bits do not depend on company.
 import QuernEngine
+import QuernJSON
 import Testing
 
 @Suite struct BatchInvarianceTests {

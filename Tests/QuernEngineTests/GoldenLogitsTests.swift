@@ -1,5 +1,6 @@
 // Logits of tiny random checkpoints against transformers (scripts/golden/tiny_checkpoints.py).
 import QuernEngine
+import QuernJSON
 import Testing
 
 @Suite struct GoldenLogitsTests {

@@ -12,10 +12,10 @@ import Testing
     @Test func refusesWhatCannotBeComputed() throws {
         let engine = try Fixtures.engine("tiny-llama", precision: .int8)
         #expect(throws: EngineError.emptyPrompt) { try engine.submit(request([])) }
-        #expect(throws: EngineError.tokenOutOfRange(index: 1, token: -1, vocabularySize: 256)) {
+        #expect(throws: EngineError.tokenOutOfRange(index: 1, token: -1, tokenCount: 256)) {
             try engine.submit(request([1, -1]))
         }
-        #expect(throws: EngineError.tokenOutOfRange(index: 0, token: 256, vocabularySize: 256)) {
+        #expect(throws: EngineError.tokenOutOfRange(index: 0, token: 256, tokenCount: 256)) {
             try engine.submit(request([256]))
         }
         let limit = engine.info.contextLength

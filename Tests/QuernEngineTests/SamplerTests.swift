@@ -16,12 +16,13 @@ import Testing
         var parameters = SamplingParameters()
         parameters.seed = 7
         configure(&parameters)
-        var sampler = Sampler(parameters, vocabularySize: logits.count, prompt: prompt)
+        var sampler = Sampler(parameters, tokenCount: logits.count, prompt: prompt)
         let scratch = try arena.floats(logits.count)
         var counts = [Double](repeating: 0, count: logits.count)
         for _ in 0..<draws {
             for (index, logit) in logits.enumerated() { scratch[index] = logit }
-            let token = try #require(sampler.sample(scratch, kernels: kernels))
+            let drawn = sampler.sample(scratch, kernels: kernels)
+            let token = try #require(drawn)
             counts[Int(token)] += 1
         }
         return counts.map { $0 / Double(draws) }
@@ -59,7 +60,7 @@ import Testing
 
     @Test func topPOfAFlatDistributionLooksFarEnough() throws {
         let drawn = try frequencies([Float](repeating: 0, count: 3000), draws: 3000) { $0.topP = 0.5 }
-        #expect(drawn[..<1500].reduce(0, +) == 1)
+        #expect(drawn[1500...].allSatisfy { $0 == 0 })
     }
 
     @Test func minPIsRelativeToTheBest() throws {
@@ -83,11 +84,13 @@ import Testing
     }
 
     @Test func notANumberIsRefused() throws {
-        var sampler = Sampler(SamplingParameters(), vocabularySize: 3, prompt: [])
+        var sampler = Sampler(SamplingParameters(), tokenCount: 3, prompt: [])
         let scratch = try arena.floats(3)
         scratch[1] = .nan
-        #expect(sampler.sample(scratch, kernels: kernels) == nil)
+        let drawn1 = sampler.sample(scratch, kernels: kernels)
+        #expect(drawn1 == nil)
         scratch[1] = .infinity
-        #expect(sampler.sample(scratch, kernels: kernels) == nil)
+        let drawn2 = sampler.sample(scratch, kernels: kernels)
+        #expect(drawn2 == nil)
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Quern
 import QuernEngine
 import QuernJSON
+import QuernTokenizer
 import Testing
 
 @Suite struct LoadedModelTests {

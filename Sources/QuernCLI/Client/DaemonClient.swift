@@ -9,7 +9,7 @@ struct DaemonClient: Sendable {
     let socket: String
     let modelID: String
 
-    private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPPart<HTTPRequestHead, ByteBuffer>>
+    private typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
     private static let maxAnswerBytes = 64 << 20
 
     /// A client for the daemon at `socket`; nil when none answers there, or it serves another model than `wanted`.
@@ -106,7 +106,7 @@ struct DaemonClient: Sendable {
                 head.headers.add(name: "Content-Length", value: "\(payload.readableBytes)")
             }
             try await outbound.write(.head(head))
-            if let payload { try await outbound.write(.body(payload)) }
+            if let payload { try await outbound.write(.body(.byteBuffer(payload))) }
             try await outbound.write(.end(nil))
             var parts = inbound.makeAsyncIterator()
             guard case .head(let response)? = try await parts.next() else {

@@ -1,11 +1,12 @@
-// The registry of supported decoder architectures. One file each; a file says which tensors a layer has and under
-// which names, nothing else: the forward pass is shared.
+// The registry of supported decoder architectures. One file each; a file says which parts a layer is made of, nothing
+// else: shapes come from the checkpoint and the forward pass is shared.
 import QuernModel
 import QuernTensor
 
 /// Builds layers of one `model_type` from a checkpoint with canonical (Hugging Face) tensor names.
 protocol Architecture: SendableMetatype {
-    static func layer(_ index: Int, config: ModelConfig, loader: WeightLoader) throws -> DecoderLayer
+    /// - Parameter prefix: `model.layers.N.`, which begins the name of every tensor of the layer.
+    static func layer(_ prefix: String, _ loader: WeightLoader) throws -> DecoderLayer
 }
 
 enum Architectures {
@@ -18,45 +19,19 @@ enum Architectures {
     }
 }
 
-/// The tensor names that all Llama-like layers share.
-struct LayerTensors {
-    let prefix: String
-    let config: ModelConfig
-    let loader: WeightLoader
-
-    init(_ index: Int, config: ModelConfig, loader: WeightLoader) {
-        prefix = "model.layers.\(index)."
-        self.config = config
-        self.loader = loader
+extension WeightLoader {
+    /// Grouped-query attention; `headNorms` adds an RMS norm over each query and key head.
+    func attention(_ prefix: String, headNorms: Bool = false) throws -> Attention {
+        Attention(
+            query: try linear(prefix + "q_proj"), key: try linear(prefix + "k_proj"), value: try linear(prefix + "v_proj"),
+            output: try linear(prefix + "o_proj"),
+            queryNorm: headNorms ? try vector(prefix + "q_norm.weight") : nil,
+            keyNorm: headNorms ? try vector(prefix + "k_norm.weight") : nil)
     }
 
-    func attention(biases: Bool, outputBias: Bool, headNorms: Bool) throws -> Attention {
-        let queryWidth = config.headCount * config.headDim
-        let keyWidth = config.kvHeadCount * config.headDim
-        return Attention(
-            query: try linear("self_attn.q_proj", rows: queryWidth, columns: config.hiddenSize, bias: biases),
-            key: try linear("self_attn.k_proj", rows: keyWidth, columns: config.hiddenSize, bias: biases),
-            value: try linear("self_attn.v_proj", rows: keyWidth, columns: config.hiddenSize, bias: biases),
-            output: try linear("self_attn.o_proj", rows: config.hiddenSize, columns: queryWidth, bias: outputBias),
-            queryNorm: headNorms ? try vector("self_attn.q_norm", count: config.headDim) : nil,
-            keyNorm: headNorms ? try vector("self_attn.k_norm", count: config.headDim) : nil)
-    }
-
-    func feedForward(biases: Bool) throws -> FeedForward {
+    /// The gated feed-forward block.
+    func feedForward(_ prefix: String) throws -> FeedForward {
         FeedForward(
-            gate: try linear("mlp.gate_proj", rows: config.intermediateSize, columns: config.hiddenSize, bias: biases),
-            up: try linear("mlp.up_proj", rows: config.intermediateSize, columns: config.hiddenSize, bias: biases),
-            down: try linear("mlp.down_proj", rows: config.hiddenSize, columns: config.intermediateSize, bias: biases))
-    }
-
-    func norm(_ name: String) throws -> Floats { try vector(name, count: config.hiddenSize) }
-
-    private func linear(_ name: String, rows: Int, columns: Int, bias: Bool) throws -> Linear {
-        try loader.linear(
-            prefix + name + ".weight", rows: rows, columns: columns, bias: bias ? prefix + name + ".bias" : nil)
-    }
-
-    private func vector(_ name: String, count: Int) throws -> Floats {
-        try loader.vector(prefix + name + ".weight", count: count)
+            gate: try linear(prefix + "gate_proj"), up: try linear(prefix + "up_proj"), down: try linear(prefix + "down_proj"))
     }
 }

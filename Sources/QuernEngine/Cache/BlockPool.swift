@@ -31,9 +31,9 @@ package struct BlockPool: ~Copyable {
         return blocks
     }
 
-    /// Returns blocks in reverse, so that a prefix's tail is reused first.
+    /// Returns blocks so that the last, a prefix's tail, is reused first.
     package mutating func release(_ blocks: [BlockID]) {
-        for block in blocks.reversed() {
+        for block in blocks {
             precondition(isHeld[Int(block.index)], "block released twice")
             isHeld[Int(block.index)] = false
             free.append(block)

@@ -17,11 +17,11 @@ package struct Sampler {
     private var random: RandomSource
     private var candidates: [Candidate] = []
 
-    /// - Parameter vocabularySize: number of logits; every prompt token is below it.
-    package init(_ parameters: SamplingParameters, vocabularySize: Int, prompt: [TokenID]) {
+    /// - Parameter tokenCount: number of logits; every prompt token is below it.
+    package init(_ parameters: SamplingParameters, tokenCount: Int, prompt: [TokenID]) {
         self.parameters = parameters
         random = RandomSource(seed: parameters.seed ?? UInt64.random(in: 0 ... .max))
-        if parameters.usesPenalties { counts = TokenCounts(vocabularySize: vocabularySize, prompt: prompt) }
+        if parameters.usesPenalties { counts = TokenCounts(tokenCount: tokenCount, prompt: prompt) }
     }
 
     /// The chosen token; nil when the logits are not finite. `logits` is scratch afterwards.

@@ -5,9 +5,9 @@ struct TokenCounts {
     private var inPrompt: [Bool]
     private var inCompletion: [Int32]
 
-    init(vocabularySize: Int, prompt: [TokenID]) {
-        inPrompt = Array(repeating: false, count: vocabularySize)
-        inCompletion = Array(repeating: 0, count: vocabularySize)
+    init(tokenCount: Int, prompt: [TokenID]) {
+        inPrompt = Array(repeating: false, count: tokenCount)
+        inCompletion = Array(repeating: 0, count: tokenCount)
         for token in prompt { inPrompt[Int(token)] = true }
     }
 

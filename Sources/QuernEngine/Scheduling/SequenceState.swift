@@ -25,7 +25,7 @@ struct SequenceState {
     }
 
     init(
-        id: UInt64, request: GenerationRequest, sink: GenerationSink, maxTokens: Int, vocabularySize: Int,
+        id: UInt64, request: GenerationRequest, sink: GenerationSink, maxTokens: Int, tokenCount: Int,
         submitted: ContinuousClock.Instant
     ) {
         self.id = id
@@ -35,7 +35,7 @@ struct SequenceState {
         self.submitted = submitted
         tokens = request.prompt
         tokens.reserveCapacity(request.prompt.count + maxTokens)
-        sampler = Sampler(request.sampling, vocabularySize: vocabularySize, prompt: request.prompt)
+        sampler = Sampler(request.sampling, tokenCount: tokenCount, prompt: request.prompt)
     }
 
     var generatedCount: Int { tokens.count - request.prompt.count }
