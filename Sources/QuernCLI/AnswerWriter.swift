@@ -46,7 +46,7 @@ final class AnswerWriter: Sendable {
     func reportDaemon(model: String) {
         guard let timings else { return }
         line(
-            model: model, prompt: Int(timings["prompt_n"]?.intValue ?? 0), promptMS: timings["prompt_ms"]?.doubleValue ?? 0,
+            model: "\(model) (daemon)", prompt: Int(timings["prompt_n"]?.intValue ?? 0), promptMS: timings["prompt_ms"]?.doubleValue ?? 0,
             completion: Int(timings["predicted_n"]?.intValue ?? 0), predictedMS: timings["predicted_ms"]?.doubleValue ?? 0)
     }
 
