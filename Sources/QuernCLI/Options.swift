@@ -58,7 +58,7 @@ struct SocketOptions: ParsableArguments {
 }
 
 struct SamplingOptions: ParsableArguments {
-    @Option(help: "0 takes the likeliest token (default: the model's own, else 1).")
+    @Option(help: "0 takes the likeliest token (default: the model's own, else 0.7 with top-p 0.8 and top-k 20).")
     var temperature: Float?
 
     @Option(help: "Keep the k likeliest tokens.")
