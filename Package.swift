@@ -26,6 +26,7 @@ let package = Package(
     name: "quern",
     products: [
         .executable(name: "quern", targets: ["QuernCLI"]),
+        .executable(name: "quern-bench", targets: ["QuernBench"]),
         .library(name: "Quern", targets: ["Quern"]),
         .library(name: "QuernTokenizer", targets: ["QuernTokenizer"]),
     ],
@@ -74,6 +75,11 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: swiftSettings),
+
+        .executableTarget(
+            name: "QuernBench",
+            dependencies: ["QuernTensor", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", dependencies: ["QuernJSON"], path: "Tests/TestSupport", swiftSettings: swiftSettings),

@@ -3,24 +3,31 @@
 
 #include "ops.h"
 
+static const qk_ops scalar = {"scalar", &qk_linear_scalar, &qk_rows_scalar};
+#if defined(__x86_64__)
+static const qk_ops avx2 = {"avx2", &qk_linear_avx2, &qk_rows_avx2};
+// AVX-512 adds a matrix product; rows of floats are not what a forward pass waits for.
+static const qk_ops avx512vnni = {"avx512vnni", &qk_linear_avx512vnni, &qk_rows_avx2};
+#endif
+
 static int is_supported(const qk_ops *ops) {
 #if defined(__x86_64__)
     // __builtin_cpu_supports also asks the operating system (xgetbv) whether the registers are saved.
-    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    if (ops == &qk_ops_avx2) return avx2;
-    if (ops == &qk_ops_avx512vnni)
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+    int has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    if (ops == &avx2) return has_avx2;
+    if (ops == &avx512vnni)
+        return has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vnni");
 #endif
-    return ops == &qk_ops_scalar;
+    return ops == &scalar;
 }
 
 // Slowest first.
 static const qk_ops *const tables[] = {
-    &qk_ops_scalar,
+    &scalar,
 #if defined(__x86_64__)
-    &qk_ops_avx2,
-    &qk_ops_avx512vnni,
+    &avx2,
+    &avx512vnni,
 #endif
 };
 

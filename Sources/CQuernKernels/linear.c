@@ -19,26 +19,30 @@ struct matmul {
     qk_division division;
 };
 
+// Adds bias and residual and stores `tokens` tokens of one tile.
+static void store_sums(const qk_matmul_job *job, int64_t tile, int64_t token, int64_t tokens, const float *sums) {
+    int64_t row = tile * QK_TILE_ROWS;
+    int64_t rows = job->weights.rows - row < QK_TILE_ROWS ? job->weights.rows - row : QK_TILE_ROWS;
+    for (int64_t t = 0; t < tokens; t++) {
+        float *y = job->y + (token + t) * job->ldy + row;
+        const float *sum = sums + t * QK_TILE_ROWS;
+        for (int64_t r = 0; r < rows; r++) {
+            float value = job->bias ? sum[r] + job->bias[row + r] : sum[r];
+            y[r] = job->accumulate ? y[r] + value : value;
+        }
+    }
+}
+
 static void multiply_tile(const struct matmul *task, const qk_matmul_job *job, int64_t tile) {
     const qk_q8_matrix *w = &job->weights;
-    int64_t groups = w->k_padded / w->group;
-    const int8_t *values = w->values + tile * QK_TILE_ROWS * w->k_padded;
-    const uint16_t *scales = w->scales + tile * QK_TILE_ROWS * groups;
-    int64_t row = tile * QK_TILE_ROWS;
-    int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
+    int64_t groups = w->k_padded / w->group, step = task->ops->linear->tile_tokens;
     float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
-    for (int64_t token = 0; token < task->m; token += QK_TILE_TOKENS) {
-        int32_t tokens = (int32_t)(task->m - token < QK_TILE_TOKENS ? task->m - token : QK_TILE_TOKENS);
-        task->ops->q8_tile(values, scales, task->x.values + token * w->k_padded, task->x.scales + token * groups,
-                           w->k_padded, w->group, tokens, sums);
-        for (int32_t t = 0; t < tokens; t++) {
-            float *y = job->y + (token + t) * job->ldy + row;
-            const float *sum = sums + t * QK_TILE_ROWS;
-            for (int64_t r = 0; r < rows; r++) {
-                float value = job->bias ? sum[r] + job->bias[row + r] : sum[r];
-                y[r] = job->accumulate ? y[r] + value : value;
-            }
-        }
+    for (int64_t token = 0; token < task->m; token += step) {
+        int64_t tokens = task->m - token < step ? task->m - token : step;
+        task->ops->linear->q8_tile(w->values + tile * QK_TILE_ROWS * w->k_padded, w->scales + tile * QK_TILE_ROWS * groups,
+                                   task->x.values + token * w->k_padded, task->x.scales + token * groups, w->k_padded,
+                                   w->group, (int32_t)tokens, sums);
+        store_sums(job, tile, token, tokens, sums);
     }
 }
 
@@ -60,7 +64,7 @@ void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m,
     for (int j = 0; j < job_count; j++)
         task.first_tile[j + 1] = task.first_tile[j] + (jobs[j].weights.rows + QK_TILE_ROWS - 1) / QK_TILE_ROWS;
     int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded;
-    int64_t passes = (m + QK_TILE_TOKENS - 1) / QK_TILE_TOKENS;
+    int64_t passes = (m + ops->linear->tile_tokens - 1) / ops->linear->tile_tokens;
     qk_divide(&task.division, task.first_tile[job_count], CHUNK_BYTES / tile_bytes / passes, qk_pool_thread_count(pool));
     qk_pool_run(pool, matmul_work, &task);
 }
@@ -80,7 +84,7 @@ static void quantize_work(void *context, int worker, int workers) {
     int64_t start, end;
     while (qk_take(&task->division, worker, &start, &end))
         for (int64_t i = start; i < end; i++)
-            task->ops->quantize_row(task->x + i * task->ldx, task->columns, task->k_padded, task->group,
+            task->ops->rows->quantize_row(task->x + i * task->ldx, task->columns, task->k_padded, task->group,
                                     task->out.values + i * task->k_padded,
                                     task->out.scales + i * (task->k_padded / task->group));
 }

@@ -1,29 +1,31 @@
-// The int8 x int16 tile product with AVX-512 VNNI, and its table.
+// The int8 x int16 tile product with AVX-512 VNNI.
 //
 // One register holds a whole chunk (16 rows x 4 columns); vpdpwssd multiplies pairs and accumulates in one instruction.
 // The integers are the same as with AVX2, so the results are the same bits.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "tiles.h"
+#include "ops.h"
 
 #pragma clang fp contract(off)
 #pragma clang attribute push( \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 
-enum { PREFETCH_BYTES = 1024 };
+enum { TILE_TOKENS = 8, PREFETCH_BYTES = 2048 };
 
+// Prefetch pays once a pass computes longer than it loads (from four tokens); below, these processors follow the stream by
+// themselves and asking costs a fifth of a single thread's bandwidth.
 static inline __attribute__((always_inline)) void tile(const int8_t *values, const uint16_t *scales, const int16_t *x,
                                                        const float *x_scales, int64_t k, int32_t group, const int tokens,
                                                        float *sums) {
     int64_t groups = k / group;
-    __m512 sum[QK_TILE_TOKENS];
+    __m512 sum[TILE_TOKENS];
     for (int t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
     for (int64_t g = 0; g < groups; g++) {
-        __m512i even_sum[QK_TILE_TOKENS], odd_sum[QK_TILE_TOKENS];  // two chains: vpdpwssd has a latency of four
+        __m512i even_sum[TILE_TOKENS], odd_sum[TILE_TOKENS];  // two chains: vpdpwssd has a latency of four
         for (int t = 0; t < tokens; t++) even_sum[t] = odd_sum[t] = _mm512_setzero_si512();
         for (int32_t c = 0; c < group; c += 4) {
-            _mm_prefetch((const char *)values + PREFETCH_BYTES, _MM_HINT_T0);
+            if (tokens >= 4) _mm_prefetch((const char *)values + PREFETCH_BYTES, _MM_HINT_T0);
             __m512i chunk = _mm512_loadu_si512(values);
             __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(chunk, 8), 8), odd = _mm512_srai_epi16(chunk, 8);
             for (int t = 0; t < tokens; t++) {
@@ -49,23 +51,28 @@ static void q8_tile(const int8_t *values, const uint16_t *scales, const int16_t 
         case 1: tile(values, scales, x, x_scales, k, group, 1, sums); break;
         case 2: tile(values, scales, x, x_scales, k, group, 2, sums); break;
         case 3: tile(values, scales, x, x_scales, k, group, 3, sums); break;
-        default: tile(values, scales, x, x_scales, k, group, 4, sums); break;
+        case 4: tile(values, scales, x, x_scales, k, group, 4, sums); break;
+        case 5: tile(values, scales, x, x_scales, k, group, 5, sums); break;
+        case 6: tile(values, scales, x, x_scales, k, group, 6, sums); break;
+        case 7: tile(values, scales, x, x_scales, k, group, 7, sums); break;
+        default: tile(values, scales, x, x_scales, k, group, TILE_TOKENS, sums); break;
     }
+}
+
+static int64_t multiply_wall(int64_t rounds) {
+    __m512i a = _mm512_set1_epi16(3), b = _mm512_set1_epi16(5), sum[12];
+    for (int i = 0; i < 12; i++) sum[i] = _mm512_setzero_si512();
+    for (int64_t r = 0; r < rounds; r++) {
+        for (int i = 0; i < 12; i++) {
+            sum[i] = _mm512_dpwssd_epi32(sum[i], a, b);
+            __asm__ volatile("" : "+v"(a), "+v"(sum[i]));
+        }
+    }
+    for (int i = 1; i < 12; i++) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+    return rounds * 12 * 32 + (_mm512_reduce_add_epi32(sum[0]) == 7);
 }
 
 #pragma clang attribute pop
 
-const qk_ops qk_ops_avx512vnni = {
-    .name = "avx512vnni",
-    .q8_tile = q8_tile,
-    .quantize_row = qk_quantize_row_avx2,
-    .rmsnorm_row = qk_rmsnorm_row_avx2,
-    .rope_row = qk_rope_row_avx2,
-    .swiglu_row = qk_swiglu_row_avx2,
-    .add = qk_add_avx2,
-    .argmax = qk_argmax_avx2,
-    .read_sum = qk_read_sum_avx2,
-    .store_half = qk_store_half_avx2,
-    .attend = qk_attend_avx2,
-};
+const qk_linear_ops qk_linear_avx512vnni = {.tile_tokens = TILE_TOKENS, .q8_tile = q8_tile, .multiply_wall = multiply_wall};
 #endif

@@ -2,11 +2,11 @@
 #include <math.h>
 
 #include "half.h"
-#include "tiles.h"
+#include "ops.h"
 
 #pragma clang fp contract(off)
 
-void qk_q8_tile_scalar(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
+static void q8_tile(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
                        int32_t group, int32_t tokens, float *sums) {
     // Activations are stored x0 x2 x1 x3; weights of one row and four columns are adjacent.
     static const int order[4] = {0, 2, 1, 3};
@@ -25,3 +25,6 @@ void qk_q8_tile_scalar(const int8_t *values, const uint16_t *scales, const int16
         }
     }
 }
+
+// One token at a time: nothing is shared, so any count would do.
+const qk_linear_ops qk_linear_scalar = {.tile_tokens = QK_TILE_TOKENS, .q8_tile = q8_tile};

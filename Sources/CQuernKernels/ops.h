@@ -1,23 +1,31 @@
-// The internal operation table: what one instruction set must provide, per row or per tile. Threads are not its concern.
+// The internal operation tables: what one instruction set must provide, per row or per tile. Threads are not their concern.
 #ifndef QUERN_OPS_H
 #define QUERN_OPS_H
 
 #include "quern_kernels.h"
 
 enum {
-    QK_TILE_ROWS = 16,   // rows of a weight tile
-    QK_TILE_TOKENS = 4,  // tokens that share one pass over a weight tile
+    QK_TILE_ROWS = 16,          // rows of a weight tile
+    QK_TILE_TOKENS = 8,         // most tokens that share one pass over a weight tile
+    QK_ATTEND_ROWS = 256,       // most query heads (of all tokens of a run) that one call of attend takes
+    QK_ATTEND_TILE = 32,        // how many it takes where there is a choice
 };
 
-struct qk_ops {
-    const char *name;
+// Products of int8 weights and int16 activations, one weight tile (16 rows) at a time.
+typedef struct {
+    int32_t tile_tokens;  // tokens q8_tile takes at once, at most QK_TILE_TOKENS
 
     // sums[t * 16 + r] = sum over groups, ascending, of fma(isum, w_scale * x_scale, sum) for 16 rows and
-    // tokens 1...QK_TILE_TOKENS. values: one tile; x, x_scales: first token, strides k and k / group.
+    // tokens 1...tile_tokens. values: one tile; x, x_scales: first token, strides k and k / group.
     void (*q8_tile)(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
                     int32_t group, int32_t tokens, float *sums);
-    void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values, float *scales);
 
+    int64_t (*multiply_wall)(int64_t rounds);  // multiply-accumulates done on registers; NULL where there is no probe
+} qk_linear_ops;
+
+// Everything that works on rows of floats.
+typedef struct {
+    void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values, float *scales);
     void (*rmsnorm_row)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
     void (*rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim);
     void (*swiglu_row)(const float *gate, const float *up, float *out, int64_t n);
@@ -26,28 +34,22 @@ struct qk_ops {
     uint64_t (*read_sum)(const uint64_t *data, size_t words);
 
     void (*store_half)(const float *x, uint16_t *y, int64_t n);
-    // One token, one kv head: q and out are [group_heads, head_dim], contiguous heads.
-    void (*attend)(const float *q, float *out, qk_token_ref token, int32_t group_heads, int32_t kv_head,
-                   const qk_kv_layer *layer, float scale, float *scratch);
+    // One key head and `count` tokens of one sequence at consecutive positions: token t's query heads start at q + t * ldq.
+    void (*attend)(const float *q, int64_t ldq, float *out, int64_t ldo, const qk_token_ref *tokens, int32_t count,
+                   int32_t group_heads, int32_t kv_head, const qk_kv_layer *layer, float scale, float *scratch);
+} qk_row_ops;
+
+struct qk_ops {
+    const char *name;
+    const qk_linear_ops *linear;
+    const qk_row_ops *rows;
 };
 
-extern const qk_ops qk_ops_scalar;
+extern const qk_linear_ops qk_linear_scalar;
+extern const qk_row_ops qk_rows_scalar;
 #if defined(__x86_64__)
-extern const qk_ops qk_ops_avx2;
-extern const qk_ops qk_ops_avx512vnni;
-#endif
-
-// Shared by the tables: AVX-512 adds a matrix product and takes everything else from AVX2.
-#if defined(__x86_64__)
-void qk_quantize_row_avx2(const float *, int64_t, int64_t, int32_t, int16_t *, float *);
-void qk_rmsnorm_row_avx2(const float *, const float *, float *, int64_t, float);
-void qk_rope_row_avx2(float *, const float *, const float *, int32_t, int32_t);
-void qk_swiglu_row_avx2(const float *, const float *, float *, int64_t);
-void qk_add_avx2(float *, const float *, int64_t);
-int64_t qk_argmax_avx2(const float *, int64_t);
-uint64_t qk_read_sum_avx2(const uint64_t *, size_t);
-void qk_store_half_avx2(const float *, uint16_t *, int64_t);
-void qk_attend_avx2(const float *, float *, qk_token_ref, int32_t, int32_t, const qk_kv_layer *, float, float *);
+extern const qk_linear_ops qk_linear_avx2, qk_linear_avx512vnni;
+extern const qk_row_ops qk_rows_avx2;
 #endif
 
 #endif

@@ -1,10 +1,10 @@
-// The row operations with AVX2, FMA and F16C, and the AVX2 table.
+// The row operations with AVX2, FMA and F16C.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
-#include "tiles.h"
+#include "ops.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
@@ -16,12 +16,11 @@ static inline void store_half8(uint16_t *y, __m256 v) {
 
 #define QK_NAME(name) name##_avx2
 #include "rows_template.h"
+#include "attention_template.h"
 
 #pragma clang attribute pop
 
-const qk_ops qk_ops_avx2 = {
-    .name = "avx2",
-    .q8_tile = qk_q8_tile_avx2,
+const qk_row_ops qk_rows_avx2 = {
     .quantize_row = qk_quantize_row_avx2,
     .rmsnorm_row = qk_rmsnorm_row_avx2,
     .rope_row = qk_rope_row_avx2,

@@ -1,6 +1,6 @@
-// The row operations for any processor: the specification that rows_avx2.c is tested against, and the scalar table.
+// The row operations for any processor: the specification that rows_avx2.c is tested against.
 #include "half.h"
-#include "tiles.h"
+#include "ops.h"
 
 typedef float half8_floats __attribute__((vector_size(32)));
 
@@ -16,10 +16,9 @@ static inline void store_half8(uint16_t *y, half8_floats v) {
 
 #define QK_NAME(name) name##_scalar
 #include "rows_template.h"
+#include "attention_template.h"
 
-const qk_ops qk_ops_scalar = {
-    .name = "scalar",
-    .q8_tile = qk_q8_tile_scalar,
+const qk_row_ops qk_rows_scalar = {
     .quantize_row = qk_quantize_row_scalar,
     .rmsnorm_row = qk_rmsnorm_row_scalar,
     .rope_row = qk_rope_row_scalar,

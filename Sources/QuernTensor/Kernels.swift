@@ -124,10 +124,6 @@ public struct Kernels: Sendable {
         return index < 0 ? nil : Int(index)
     }
 
-    /// Reads `region` once with every worker and returns a checksum: the bandwidth probe.
-    public func readAll(_ region: MemoryRegion, pool: borrowing WorkerPool) -> UInt64 {
-        qk_read_sum(ops, pool.handle, region.base, region.byteCount)
-    }
 }
 
 /// Cosines and sines of the rotary embedding: [positions, headDim / 2] each.

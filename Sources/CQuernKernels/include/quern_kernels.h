@@ -107,8 +107,8 @@ int64_t qk_argmax(const qk_ops *ops, const float *x, int64_t n);
 
 // ---- paged attention -------------------------------------------------------------------------------------------------
 
-// One layer's K and V inside the block pool. Block b of K starts at k + b*block_stride elements and is laid out
-// [kv_heads, block_size, head_dim]; V likewise.
+// One layer's K and V inside the block pool. Block b starts block_stride * b elements into a plane; K is laid out
+// [kv_heads, head_dim, block_size], V [kv_heads, block_size, head_dim].
 typedef struct {
     void *k;
     void *v;
@@ -131,6 +131,7 @@ void qk_kv_store(const qk_ops *ops, qk_pool *pool, const float *k, int64_t ldk, 
 
 // out [m, heads, head_dim] = softmax(q K^T * scale) V per token and head, grouped-query: heads is a multiple of kv_heads.
 // Online softmax over whole blocks in ascending order, so chunking and threads never change bits.
+// Tokens of one sequence should be neighbours in ascending position: they then share the reading of K and V.
 // scratch: qk_attention_scratch_floats(...) floats per worker.
 int64_t qk_attention_scratch_floats(int32_t heads, int32_t kv_heads, int32_t head_dim, int32_t block_size);
 void qk_attention(const qk_ops *ops, qk_pool *pool, const float *q, int64_t ldq, float *out, int64_t ldo,
@@ -143,6 +144,14 @@ uint32_t qk_crc32c(uint32_t crc, const void *data, size_t n);
 
 // Sum of n/8 64-bit words read with plain loads by every worker: the read-only bandwidth probe.
 uint64_t qk_read_sum(const qk_ops *ops, qk_pool *pool, const void *data, size_t n);
+
+// ---- walls -----------------------------------------------------------------------------------------------------------
+
+// Spends about the returned number of clock cycles on one thread: cycles over seconds is the clock.
+int64_t qk_probe_cycles(int64_t rounds);
+// Runs the fastest exact 16-bit multiply-accumulate on registers, on every worker; returns multiply-accumulates done,
+// 0 when the instruction set has no such probe.
+int64_t qk_probe_multiply(const qk_ops *ops, qk_pool *pool, int64_t rounds);
 
 #ifdef __cplusplus
 }

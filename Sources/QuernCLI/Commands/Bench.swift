@@ -40,12 +40,13 @@ struct Bench: AsyncParsableCommand {
             throw Failure.usage("--prompt-tokens, --gen-tokens (at least 2) and --rounds must be positive")
         }
         let loaded = try loading.load(try ModelLocator.resolve(model))
-        let probe = try BandwidthProbe(threads: loaded.info.threads)
+        guard let set = InstructionSet(loaded.info.instructionSet) else { throw Failure.general("no kernels for this processor") }
+        let probe = try WallProbe(threads: loaded.info.threads, instructionSet: set)
         var bandwidth: [Double] = []
         var prefill: [Double] = []
         var decode: [Double] = []
         for round in 0...rounds {
-            let bytes = probe.bytesPerSecond()
+            let bytes = probe.readBandwidth()
             let timings = try await oneRound(loaded)
             if round == 0 { continue }      // warm-up
             bandwidth.append(bytes / 1e9)
@@ -89,33 +90,5 @@ struct Bench: AsyncParsableCommand {
     private func median(_ values: [Double]) -> Double {
         let sorted = values.sorted()
         return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-}
-
-/// Streams through memory with the same threads the engine uses, only reading.
-final class BandwidthProbe {
-    private let region: MemoryRegion
-    private let pool: WorkerPool
-    private let kernels: Kernels
-
-    init(threads: Int) throws {
-        region = try MemoryRegion(byteCount: 1 << 29)
-        pool = try WorkerPool(threads: threads)
-        guard let set = InstructionSet() else { throw Failure.general("no kernels for this processor") }
-        kernels = Kernels(set)
-        region.withBytes { bytes in
-            for offset in stride(from: 0, to: bytes.count, by: 4096) { bytes[offset] = 1 }
-        }
-    }
-
-    func bytesPerSecond() -> Double {
-        var best = 0.0
-        for _ in 0..<3 {
-            let started = ContinuousClock.now
-            let sum = kernels.readAll(region, pool: pool)
-            let seconds = (ContinuousClock.now - started) / .seconds(1)
-            if sum > 0 { best = max(best, Double(region.byteCount) / seconds) }
-        }
-        return best
     }
 }
