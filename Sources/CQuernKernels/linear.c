@@ -1,11 +1,11 @@
 // Matrix products and activation quantisation: division of the work, independent of the instruction set.
 #include "half.h"
-#include "ops.h"
 #include "parallel.h"
+#include "tile.h"
 
 enum {
     MAX_JOBS = 4,
-    CHUNK_BYTES = 96 * 1024,     // weights a worker takes at once when streaming
+    CHUNK_BYTES = 32 * 1024,     // weights a worker takes at once when streaming
     SERIAL_FLOATS = 16 * 1024,   // below this an element-wise operation is not worth waking a worker
 };
 
@@ -34,14 +34,11 @@ static void store_sums(const qk_matmul_job *job, int64_t tile, int64_t token, in
 }
 
 static void multiply_tile(const struct matmul *task, const qk_matmul_job *job, int64_t tile) {
-    const qk_q8_matrix *w = &job->weights;
-    int64_t groups = w->k_padded / w->group, step = task->ops->linear->tile_tokens;
+    int64_t step = task->ops->linear->tile_tokens;
     float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
     for (int64_t token = 0; token < task->m; token += step) {
         int64_t tokens = task->m - token < step ? task->m - token : step;
-        task->ops->linear->q8_tile(w->values + tile * QK_TILE_ROWS * w->k_padded, w->scales + tile * QK_TILE_ROWS * groups,
-                                   task->x.values + token * w->k_padded, task->x.scales + token * groups, w->k_padded,
-                                   w->group, (int32_t)tokens, sums);
+        qk_multiply_tile(task->ops, &job->weights, tile, task->x, token, tokens, sums);
         store_sums(job, tile, token, tokens, sums);
     }
 }
@@ -62,7 +59,7 @@ static void matmul_work(void *context, int worker, int workers) {
 void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *jobs, int job_count) {
     struct matmul task = {.ops = ops, .x = x, .m = m, .jobs = jobs, .job_count = job_count};
     for (int j = 0; j < job_count; j++)
-        task.first_tile[j + 1] = task.first_tile[j] + (jobs[j].weights.rows + QK_TILE_ROWS - 1) / QK_TILE_ROWS;
+        task.first_tile[j + 1] = task.first_tile[j] + qk_tile_count(&jobs[j].weights);
     int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded;
     int64_t passes = (m + ops->linear->tile_tokens - 1) / ops->linear->tile_tokens;
     qk_divide(&task.division, task.first_tile[job_count], CHUNK_BYTES / tile_bytes / passes, qk_pool_thread_count(pool));

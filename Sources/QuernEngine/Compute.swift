@@ -12,6 +12,7 @@ final class Compute {
     let maxTokens: Int
     let maxLogitRows: Int
     let activations: Activations
+    let gatedActivations: Activations   // input of the down projection
     let hidden: Floats      // [maxTokens, hiddenSize]: the residual stream
     let normed: Floats      // [maxTokens, hiddenSize]
     let q: Floats           // [maxTokens, headCount * headDim]
@@ -36,6 +37,7 @@ final class Compute {
         let keyWidth = config.kvHeadCount * config.headDim
         let widest = max(config.hiddenSize, config.intermediateSize, queryWidth)
         activations = try Activations(tokens: maxTokens, columns: widest, in: arena)
+        gatedActivations = try Activations(tokens: maxTokens, columns: config.intermediateSize, in: arena)
         hidden = try arena.floats(maxTokens * config.hiddenSize)
         normed = try arena.floats(maxTokens * config.hiddenSize)
         q = try arena.floats(maxTokens * queryWidth)

@@ -79,6 +79,20 @@ public struct Kernels: Sendable {
         }
     }
 
+    /// silu(gate x) * (up x), quantised for the product that follows. Outputs of the projections are not written.
+    public func gated(
+        _ x: Activations, tokens: Int, gate: QuantizedMatrix, gateBias: Floats?, up: QuantizedMatrix, upBias: Floats?,
+        into out: Activations, pool: borrowing WorkerPool
+    ) {
+        let shape = gate.shape
+        precondition(tokens > 0 && tokens <= min(x.capacity, out.capacity) && shape.paddedColumns <= x.columns)
+        precondition(up.shape == shape && (shape.rows + shape.group - 1) / shape.group * shape.group <= out.columns)
+        precondition((gateBias?.count ?? shape.rows) >= shape.rows && (upBias?.count ?? shape.rows) >= shape.rows)
+        var gateJob = qk_matmul_job(weights: gate.handle, y: nil, ldy: 0, bias: gateBias?.base, accumulate: 0)
+        var upJob = qk_matmul_job(weights: up.handle, y: nil, ldy: 0, bias: upBias?.base, accumulate: 0)
+        qk_q8_gated(ops, pool.handle, x.handle, Int64(tokens), &gateJob, &upJob, out.handle)
+    }
+
     /// One dequantised row of `matrix`: an embedding lookup.
     public func row(_ index: Int, of matrix: QuantizedMatrix, into out: Floats) {
         precondition(index >= 0 && index < matrix.shape.rows && out.count >= matrix.shape.columns)

@@ -32,9 +32,9 @@ public final class MemoryRegion: @unchecked Sendable {
         guard let mapped = mmap(nil, size, protection, flags, -1, 0), mapped != MAP_FAILED else {
             throw SystemError(call: "mmap", subject: "\(size) bytes of memory")
         }
-        if size >= 4 << 20 { madvise(mapped, size, MADV_HUGEPAGE) }
         base = mapped
         self.byteCount = size
+        if size >= 4 << 20 { madvise(mapped, size, MADV_HUGEPAGE) }
     }
 
     /// Access to all bytes for the duration of `body`.

@@ -81,6 +81,11 @@ typedef struct {
 // y_j = x W_j^T for every job, in one parallel region. All jobs share group and k_padded.
 void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *jobs, int job_count);
 
+// out = silu(gate x) * (up x), quantised in groups of gate's rows (the columns of the next product), in one parallel region.
+// Of the jobs only weights and bias count; both have the same rows, group and k_padded.
+void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *gate,
+                 const qk_matmul_job *up, qk_activations out);
+
 // One dequantised row (embedding lookup): out[0..<columns].
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *weights, int64_t row, int64_t columns, float *out);
 

@@ -57,17 +57,30 @@ extension Compute {
     ) {
         switch first.linear.weights {
         case .int8(let matrix):
-            kernels.quantize(
-                x, stride: stride, tokens: tokens, columns: matrix.shape.columns, group: matrix.shape.group,
-                into: activations, pool: pool)
-            kernels.multiply(
-                activations, tokens: tokens, first.int8Projection, second?.int8Projection, third?.int8Projection,
-                pool: pool)
+            quantize(x, stride: stride, tokens: tokens, for: matrix)
+            multiply(activations, tokens: tokens, first, second, third)
         case .float32:
             first.multiplyInFloat(x, stride: stride, tokens: tokens)
             second?.multiplyInFloat(x, stride: stride, tokens: tokens)
             third?.multiplyInFloat(x, stride: stride, tokens: tokens)
         }
+    }
+}
+
+extension Compute {
+    /// Quantises `x` into `activations` as `matrix` wants its input.
+    func quantize(_ x: Floats, stride: Int, tokens: Int, for matrix: QuantizedMatrix) {
+        kernels.quantize(
+            x, stride: stride, tokens: tokens, columns: matrix.shape.columns, group: matrix.shape.group, into: activations,
+            pool: pool)
+    }
+
+    /// Applies up to three int8 projections to quantised input.
+    func multiply(
+        _ x: Activations, tokens: Int, _ first: Linear.Output, _ second: Linear.Output? = nil, _ third: Linear.Output? = nil
+    ) {
+        kernels.multiply(
+            x, tokens: tokens, first.int8Projection, second?.int8Projection, third?.int8Projection, pool: pool)
     }
 }
 

@@ -1,0 +1,73 @@
+// silu(gate(x)) * up(x), quantised for the down projection: two products, the activation and the quantiser in one region.
+//
+// An item is one group of output columns, so whoever computes it has everything that its scale depends on. Nothing is
+// written but the quantised result, and no barrier stands between the steps.
+#include <string.h>
+
+#include "parallel.h"
+#include "tile.h"
+
+enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64 };
+
+struct gated {
+    const qk_ops *ops;
+    qk_activations x, out;
+    int64_t m;
+    const qk_matmul_job *gate, *up;
+    qk_division division;
+};
+
+// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix stay zero.
+static void multiply_group(const struct gated *task, const qk_matmul_job *job, int64_t group, int64_t token, int64_t tokens,
+                           float (*buffer)[MAX_GROUP]) {
+    const qk_q8_matrix *w = &job->weights;
+    int64_t first = group * w->group / QK_TILE_ROWS, step = task->ops->linear->tile_tokens;
+    memset(buffer, 0, (size_t)tokens * sizeof *buffer);
+    for (int64_t tile = first; tile < first + w->group / QK_TILE_ROWS && tile < qk_tile_count(w); tile++) {
+        for (int64_t t = 0; t < tokens; t += step) {
+            float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
+            int64_t count = tokens - t < step ? tokens - t : step;
+            qk_multiply_tile(task->ops, w, tile, task->x, token + t, count, sums);
+            int64_t row = tile * QK_TILE_ROWS;
+            int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
+            for (int64_t i = 0; i < count; i++)
+                for (int64_t r = 0; r < rows; r++)
+                    buffer[t + i][(tile - first) * QK_TILE_ROWS + r] =
+                        job->bias ? sums[i * QK_TILE_ROWS + r] + job->bias[row + r] : sums[i * QK_TILE_ROWS + r];
+        }
+    }
+}
+
+static void gate_group(const struct gated *task, int64_t group) {
+    const qk_q8_matrix *w = &task->gate->weights;
+    int64_t groups = (w->rows + w->group - 1) / w->group, padded = groups * w->group;
+    int64_t columns = w->rows - group * w->group < w->group ? w->rows - group * w->group : w->group;
+    float gate[TOKENS_AT_ONCE][MAX_GROUP], up[TOKENS_AT_ONCE][MAX_GROUP];
+    for (int64_t token = 0; token < task->m; token += TOKENS_AT_ONCE) {
+        int64_t tokens = task->m - token < TOKENS_AT_ONCE ? task->m - token : TOKENS_AT_ONCE;
+        multiply_group(task, task->gate, group, token, tokens, gate);
+        multiply_group(task, task->up, group, token, tokens, up);
+        for (int64_t t = 0; t < tokens; t++) {
+            task->ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
+            task->ops->rows->quantize_row(gate[t], columns, w->group, w->group,
+                                          task->out.values + (token + t) * padded + group * w->group,
+                                          task->out.scales + (token + t) * groups + group);
+        }
+    }
+}
+
+static void gated_work(void *context, int worker, int workers) {
+    (void)workers;
+    struct gated *task = context;
+    int64_t start, end;
+    while (qk_take(&task->division, worker, &start, &end))
+        for (int64_t group = start; group < end; group++) gate_group(task, group);
+}
+
+void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *gate,
+                 const qk_matmul_job *up, qk_activations out) {
+    struct gated task = {.ops = ops, .x = x, .out = out, .m = m, .gate = gate, .up = up};
+    const qk_q8_matrix *w = &gate->weights;
+    qk_divide(&task.division, (w->rows + w->group - 1) / w->group, 1, qk_pool_thread_count(pool));
+    qk_pool_run(pool, gated_work, &task);
+}
