@@ -1,16 +1,13 @@
 // Paged attention of a run of tokens of one sequence, compiled per instruction set like rows_template.h.
 //
 // All query heads of one key head and up to QK_ATTEND_ROWS / group_heads consecutive tokens share every load of K and V: a
-// "row" below is one head of one token. K is stored transposed inside its block, so scores of eight positions come from
-// eight lanes without horizontal sums. Invariant: a row's arithmetic (dot products in ascending dimension, online softmax
+// "row" below is one head of one token. K is stored transposed inside its block, so scores of sixteen positions
+// come from sixteen lanes without horizontal sums. Invariant: a row's arithmetic (dot products in ascending dimension, online softmax
 // over whole blocks in ascending order, values in ascending position) never depends on which rows are beside it; positions
 // a row must not see have weight zero, and adding zero changes no bit.
-#include "f8.h"
+#include "lanes.h"
 
-enum {
-    ROWS_AT_ONCE = 4,     // rows whose accumulators stay in registers
-    VECTORS_AT_ONCE = 2,
-};
+enum { ROWS_AT_ONCE = 6 };  // rows whose accumulators stay in registers
 
 struct QK_NAME(rows_of) {
     const float *q[QK_ATTEND_ROWS];
@@ -19,74 +16,102 @@ struct QK_NAME(rows_of) {
     float *sums;    // [rows, head_dim]
 };
 
-static inline f8 QK_NAME(load_kv)(const void *plane, int64_t at, int is_f16) {
-    return is_f16 ? load_half8((const uint16_t *)plane + at) : load8((const float *)plane + at);
+// What a pass over one block of K or V needs besides its rows.
+struct QK_NAME(pass) {
+    const void *plane;
+    int64_t at;        // element of the block's first value for this head
+    int32_t n, size, head_dim;
+    float scale;
+};
+
+static inline __attribute__((always_inline)) f16 QK_NAME(load_kv16)(const struct QK_NAME(pass) *pass, int64_t offset,
+                                                                      const int half) {
+    int64_t at = pass->at + offset;
+    return half ? load_half16((const uint16_t *)pass->plane + at) : load16((const float *)pass->plane + at);
 }
 
-// scores[row][p...] of `rows` rows and `vectors` * 8 positions.
-static inline __attribute__((always_inline)) void QK_NAME(score)(struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                 const int vectors, const void *k, int64_t at, int is_f16,
-                                                                 int32_t p, int32_t size, int32_t head_dim, float scale) {
-    f8 dot[ROWS_AT_ONCE][VECTORS_AT_ONCE];
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) dot[i][v] = splat8(0.0f);
-    for (int32_t d = 0; d < head_dim; d++) {
-        f8 key[VECTORS_AT_ONCE];
-        for (int v = 0; v < vectors; v++) key[v] = QK_NAME(load_kv)(k, at + (int64_t)d * size + p + v * 8, is_f16);
-        for (int i = 0; i < rows; i++) {
-            f8 q = splat8(r->q[first + i][d]);
-            for (int v = 0; v < vectors; v++) dot[i][v] = fma8(q, key[v], dot[i][v]);
+static inline __attribute__((always_inline)) f8 QK_NAME(load_kv8)(const struct QK_NAME(pass) *pass, int64_t offset,
+                                                                      const int half) {
+    int64_t at = pass->at + offset;
+    return half ? load_half8((const uint16_t *)pass->plane + at) : load8((const float *)pass->plane + at);
+}
+
+// scores[row][p] of `rows` rows for all positions below n, rounded up to sixteen.
+static inline __attribute__((always_inline)) void QK_NAME(score)(const struct QK_NAME(rows_of) *r, int first, const int rows,
+                                                                 const struct QK_NAME(pass) *pass, const int half) {
+    for (int32_t p = 0; p < pass->n; p += 16) {
+        f16 dot[ROWS_AT_ONCE];
+        for (int i = 0; i < rows; i++) dot[i] = splat16(0.0f);
+        for (int32_t d = 0; d < pass->head_dim; d++) {
+            f16 key = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p, half);
+            for (int i = 0; i < rows; i++) dot[i] = fma16(splat16(r->q[first + i][d]), key, dot[i]);
         }
+        for (int i = 0; i < rows; i++) store16(r->scores + (first + i) * pass->size + p, dot[i] * splat16(pass->scale));
     }
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) store8(r->scores + (first + i) * size + p + v * 8, dot[i][v] * splat8(scale));
 }
 
-static inline __attribute__((always_inline)) void QK_NAME(score_rows)(struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                      const void *k, int64_t at, int is_f16, int32_t n,
-                                                                      int32_t size, int32_t head_dim, float scale) {
-    int32_t p = 0;
-    for (; p + 8 * VECTORS_AT_ONCE <= n; p += 8 * VECTORS_AT_ONCE)
-        QK_NAME(score)(r, first, rows, VECTORS_AT_ONCE, k, at, is_f16, p, size, head_dim, scale);
-    for (; p < n; p += 8) QK_NAME(score)(r, first, rows, 1, k, at, is_f16, p, size, head_dim, scale);
-}
-
-// sums[row][d...] += weights[row][p] * v[p][d...] over n positions.
-static inline __attribute__((always_inline)) void QK_NAME(gather)(struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                  const int vectors, const void *v, int64_t at, int is_f16,
-                                                                  int32_t n, int32_t size, int32_t head_dim, int32_t d) {
-    f8 sum[ROWS_AT_ONCE][VECTORS_AT_ONCE];
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) sum[i][j] = load8(r->sums + (first + i) * head_dim + d + j * 8);
-    for (int32_t p = 0; p < n; p++) {
-        f8 value[VECTORS_AT_ONCE];
-        for (int j = 0; j < vectors; j++) value[j] = QK_NAME(load_kv)(v, at + (int64_t)p * head_dim + d + j * 8, is_f16);
-        for (int i = 0; i < rows; i++) {
-            f8 weight = splat8(r->scores[(first + i) * size + p]);
-            for (int j = 0; j < vectors; j++) sum[i][j] = fma8(weight, value[j], sum[i][j]);
-        }
-    }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) store8(r->sums + (first + i) * head_dim + d + j * 8, sum[i][j]);
-}
-
-static inline __attribute__((always_inline)) void QK_NAME(gather_rows)(struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                       const void *v, int64_t at, int is_f16, int32_t n,
-                                                                       int32_t size, int32_t head_dim) {
+// sums[row][d] += weights[row][p] * v[p][d] over the positions below n.
+static inline __attribute__((always_inline)) void QK_NAME(gather)(const struct QK_NAME(rows_of) *r, int first, const int rows,
+                                                                  const struct QK_NAME(pass) *pass, const int half) {
     int32_t d = 0;
-    for (; d + 8 * VECTORS_AT_ONCE <= head_dim; d += 8 * VECTORS_AT_ONCE)
-        QK_NAME(gather)(r, first, rows, VECTORS_AT_ONCE, v, at, is_f16, n, size, head_dim, d);
-    for (; d < head_dim; d += 8) QK_NAME(gather)(r, first, rows, 1, v, at, is_f16, n, size, head_dim, d);
+    for (; d + 16 <= pass->head_dim; d += 16) {
+        f16 sum[ROWS_AT_ONCE];
+        for (int i = 0; i < rows; i++) sum[i] = load16(r->sums + (first + i) * pass->head_dim + d);
+        for (int32_t p = 0; p < pass->n; p++) {
+            f16 value = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d, half);
+            for (int i = 0; i < rows; i++) sum[i] = fma16(splat16(r->scores[(first + i) * pass->size + p]), value, sum[i]);
+        }
+        for (int i = 0; i < rows; i++) store16(r->sums + (first + i) * pass->head_dim + d, sum[i]);
+    }
+    for (; d < pass->head_dim; d += 8) {
+        for (int i = 0; i < rows; i++) {
+            f8 sum = load8(r->sums + (first + i) * pass->head_dim + d);
+            for (int32_t p = 0; p < pass->n; p++)
+                sum = fma8(splat8(r->scores[(first + i) * pass->size + p]),
+                           QK_NAME(load_kv8)(pass, (int64_t)p * pass->head_dim + d, half), sum);
+            store8(r->sums + (first + i) * pass->head_dim + d, sum);
+        }
+    }
 }
 
-// scores[0..<n] -> e^(score - top), zero from n to `width`; returns their sum.
+// Runs `step` over all rows from `first` on, six at a time; the counts are constants in every call.
+#define QK_FOR_ROWS(step, r, first, rows, pass, half)                                                      \
+    do {                                                                                                   \
+        int32_t i_ = first;                                                                                \
+        for (; i_ + ROWS_AT_ONCE <= (rows); i_ += ROWS_AT_ONCE) step(r, i_, ROWS_AT_ONCE, pass, half);     \
+        switch ((rows)-i_) {                                                                               \
+            case 5: step(r, i_, 5, pass, half); break;                                                     \
+            case 4: step(r, i_, 4, pass, half); break;                                                     \
+            case 3: step(r, i_, 3, pass, half); break;                                                     \
+            case 2: step(r, i_, 2, pass, half); break;                                                     \
+            case 1: step(r, i_, 1, pass, half); break;                                                     \
+        }                                                                                                  \
+    } while (0)
+
+static void QK_NAME(score_all)(const struct QK_NAME(rows_of) *r, int32_t first, int32_t rows, const struct QK_NAME(pass) *pass,
+                               int is_f16) {
+    if (is_f16)
+        QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, 1);
+    else
+        QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, 0);
+}
+
+static void QK_NAME(gather_all)(const struct QK_NAME(rows_of) *r, int32_t first, int32_t rows, const struct QK_NAME(pass) *pass,
+                                int is_f16) {
+    if (is_f16)
+        QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, 1);
+    else
+        QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, 0);
+}
+
+// scores[0..<n] -> e^(score - top), zero from n to `width` (a multiple of sixteen); returns their sum.
 static inline float QK_NAME(weigh)(float *scores, int32_t n, int32_t width, float top) {
     f8 sum = {0};
     for (int32_t p = n; p < width; p++) scores[p] = -INFINITY;
-    for (int32_t p = 0; p < width; p += 8) {
-        f8 e = exp8(load8(scores + p) - splat8(top));
-        store8(scores + p, e);
-        sum += e;
+    for (int32_t p = 0; p < width; p += 16) {
+        store16(scores + p, exp16(load16(scores + p) - splat16(top)));
+        sum += load8(scores + p);
+        sum += load8(scores + p + 8);
     }
     return sum8(sum);
 }
@@ -103,10 +128,19 @@ static inline float QK_NAME(highest)(const float *scores, int32_t n, float top) 
     return top;
 }
 
+// Asks for the first n positions of a block. Between two layers the whole model has passed through the caches.
+static inline void QK_NAME(prefetch_block)(const qk_kv_layer *layer, int32_t block, int32_t kv_head, int32_t n) {
+    int64_t width = layer->is_f16 ? 2 : 4, size = layer->block_size, head_dim = layer->head_dim;
+    int64_t at = (block * layer->block_stride + (int64_t)kv_head * size * head_dim) * width;
+    const char *k = (const char *)layer->k + at, *v = (const char *)layer->v + at;
+    for (int64_t d = 0; d < head_dim; d++)
+        for (int64_t byte = 0; byte < n * width; byte += 64) __builtin_prefetch(k + d * size * width + byte);
+    for (int64_t byte = 0; byte < n * head_dim * width; byte += 64) __builtin_prefetch(v + byte);
+}
+
 static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t ldo, const qk_token_ref *tokens, int32_t count,
                         int32_t group_heads, int32_t kv_head, const qk_kv_layer *layer, float scale, float *scratch) {
     const int32_t head_dim = layer->head_dim, size = layer->block_size, rows = count * group_heads;
-    const int is_f16 = layer->is_f16;
     struct QK_NAME(rows_of) r;
     r.scores = scratch;
     r.sums = scratch + (int64_t)rows * size;
@@ -117,36 +151,28 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
     }
     memset(r.sums, 0, (size_t)rows * head_dim * sizeof *r.sums);
     int32_t last = tokens[count - 1].position;
+    QK_NAME(prefetch_block)(layer, tokens[0].block_table[0], kv_head, last + 1 < size ? last + 1 : size);
     for (int32_t start = 0; start <= last; start += size) {
         int32_t width = last + 1 - start < size ? last + 1 - start : size;
         int32_t skipped = tokens[0].position < start ? (start - tokens[0].position) * group_heads : 0;
         int64_t at = tokens[0].block_table[start / size] * layer->block_stride + (int64_t)kv_head * size * head_dim;
-        int32_t i = skipped;
-        for (; i + ROWS_AT_ONCE <= rows; i += ROWS_AT_ONCE)
-            QK_NAME(score_rows)(&r, i, ROWS_AT_ONCE, layer->k, at, is_f16, width, size, head_dim, scale);
-        switch (rows - i) {
-            case 3: QK_NAME(score_rows)(&r, i, 3, layer->k, at, is_f16, width, size, head_dim, scale); break;
-            case 2: QK_NAME(score_rows)(&r, i, 2, layer->k, at, is_f16, width, size, head_dim, scale); break;
-            case 1: QK_NAME(score_rows)(&r, i, 1, layer->k, at, is_f16, width, size, head_dim, scale); break;
-        }
-        for (i = skipped; i < rows; i++) {
+        int32_t left = last + 1 - start - size;
+        if (left > 0)
+            QK_NAME(prefetch_block)(layer, tokens[0].block_table[start / size + 1], kv_head, left < size ? left : size);
+        struct QK_NAME(pass) keys = {layer->k, at, width, size, head_dim, scale};
+        QK_NAME(score_all)(&r, skipped, rows, &keys, layer->is_f16);
+        for (int32_t i = skipped; i < rows; i++) {
             int32_t seen = tokens[i / group_heads].position + 1 - start;
             int32_t n = seen < size ? seen : size;
             float *scores = r.scores + (int64_t)i * size, *sum = r.sums + (int64_t)i * head_dim;
             float top = QK_NAME(highest)(scores, n, r.top[i]);
             float shrink = exp8(splat8(r.top[i] - top))[0];
             r.top[i] = top;
-            r.mass[i] = r.mass[i] * shrink + QK_NAME(weigh)(scores, n, (width + 7) / 8 * 8, top);
+            r.mass[i] = r.mass[i] * shrink + QK_NAME(weigh)(scores, n, (width + 15) / 16 * 16, top);
             for (int32_t d = 0; d < head_dim; d += 8) store8(sum + d, load8(sum + d) * splat8(shrink));
         }
-        i = skipped;
-        for (; i + ROWS_AT_ONCE <= rows; i += ROWS_AT_ONCE)
-            QK_NAME(gather_rows)(&r, i, ROWS_AT_ONCE, layer->v, at, is_f16, width, size, head_dim);
-        switch (rows - i) {
-            case 3: QK_NAME(gather_rows)(&r, i, 3, layer->v, at, is_f16, width, size, head_dim); break;
-            case 2: QK_NAME(gather_rows)(&r, i, 2, layer->v, at, is_f16, width, size, head_dim); break;
-            case 1: QK_NAME(gather_rows)(&r, i, 1, layer->v, at, is_f16, width, size, head_dim); break;
-        }
+        struct QK_NAME(pass) values = {layer->v, at, width, size, head_dim, scale};
+        QK_NAME(gather_all)(&r, skipped, rows, &values, layer->is_f16);
     }
     for (int32_t i = 0; i < rows; i++) {
         f8 inverse = splat8(1.0f / r.mass[i]);

@@ -6,8 +6,7 @@
 static const qk_ops scalar = {"scalar", &qk_linear_scalar, &qk_rows_scalar};
 #if defined(__x86_64__)
 static const qk_ops avx2 = {"avx2", &qk_linear_avx2, &qk_rows_avx2};
-// AVX-512 adds a matrix product; rows of floats are not what a forward pass waits for.
-static const qk_ops avx512vnni = {"avx512vnni", &qk_linear_avx512vnni, &qk_rows_avx2};
+static const qk_ops avx512vnni = {"avx512vnni", &qk_linear_avx512vnni, &qk_rows_avx512};
 #endif
 
 static int is_supported(const qk_ops *ops) {
@@ -17,6 +16,7 @@ static int is_supported(const qk_ops *ops) {
     if (ops == &avx2) return has_avx2;
     if (ops == &avx512vnni)
         return has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vnni");
 #endif
     return ops == &scalar;

@@ -7,7 +7,7 @@
 #include "parallel.h"
 #include "tile.h"
 
-enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64 };
+enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64, PREFETCH_BYTES = 4096 };
 
 struct gated {
     const qk_ops *ops;
@@ -38,6 +38,13 @@ static void multiply_group(const struct gated *task, const qk_matmul_job *job, i
     }
 }
 
+// The memory idles while the activation is computed unless the next group's weights are asked for.
+static void prefetch_group(const qk_q8_matrix *w, int64_t group) {
+    if ((group + 1) * w->group > w->rows) return;
+    const char *next = (const char *)w->values + group * w->group * w->k_padded;
+    for (int i = 0; i < PREFETCH_BYTES; i += 64) __builtin_prefetch(next + i);
+}
+
 static void gate_group(const struct gated *task, int64_t group) {
     const qk_q8_matrix *w = &task->gate->weights;
     int64_t groups = (w->rows + w->group - 1) / w->group, padded = groups * w->group;
@@ -47,6 +54,7 @@ static void gate_group(const struct gated *task, int64_t group) {
         int64_t tokens = task->m - token < TOKENS_AT_ONCE ? task->m - token : TOKENS_AT_ONCE;
         multiply_group(task, task->gate, group, token, tokens, gate);
         multiply_group(task, task->up, group, token, tokens, up);
+        prefetch_group(w, group + 1);
         for (int64_t t = 0; t < tokens; t++) {
             task->ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
             task->ops->rows->quantize_row(gate[t], columns, w->group, w->group,

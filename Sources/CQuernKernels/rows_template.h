@@ -1,9 +1,8 @@
-// Row operations, written once over vectors of eight floats and compiled per instruction set.
+// Row operations, written once over vectors of floats and compiled per instruction set.
 //
-// Included by rows_scalar.c and rows_avx2.c, which define QK_NAME and the half-precision loads. Every sum runs in eight
-// lanes (lane = index % 8) that are added in one fixed tree, every fused multiply-add is written out and contraction is
-// off, so both builds give the same bits.
-#include "f8.h"
+// Included by the rows_*.c files, which define QK_NAME and the half-precision loads. Every sum runs in eight lanes (lane =
+// index % 8) that are added in one fixed tree, so all builds give the same bits.
+#include "lanes.h"
 
 static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values,
                               float *scales) {
@@ -84,9 +83,11 @@ static void QK_NAME(qk_rope_row)(float *x, const float *cosine, const float *sin
 }
 
 static inline f8 swiglu8(f8 gate, f8 up) { return gate / (splat8(1.0f) + exp8(-gate)) * up; }
+static inline f16 swiglu16(f16 gate, f16 up) { return gate / (splat16(1.0f) + exp16(-gate)) * up; }
 
 static void QK_NAME(qk_swiglu_row)(const float *gate, const float *up, float *out, int64_t n) {
     int64_t i = 0;
+    for (; i + 16 <= n; i += 16) store16(out + i, swiglu16(load16(gate + i), load16(up + i)));
     for (; i + 8 <= n; i += 8) store8(out + i, swiglu8(load8(gate + i), load8(up + i)));
     if (i < n) store_tail(out + i, swiglu8(load_tail(gate + i, n - i), load_tail(up + i, n - i)), n - i);
 }

@@ -23,7 +23,7 @@ struct Quern: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self,
+            Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
             Status.self,
         ])
 
