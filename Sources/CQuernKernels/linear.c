@@ -98,6 +98,11 @@ void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t 
     }
 }
 
+float qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale,
+                          float *magnitude) {
+    return ops->rows->quantize_weights(weights, group, values, scale, magnitude);
+}
+
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *w, int64_t row, int64_t columns, float *out) {
     (void)ops;
     const int8_t *values = w->values + row / QK_TILE_ROWS * QK_TILE_ROWS * w->k_padded + row % QK_TILE_ROWS * 4;

@@ -18,6 +18,7 @@ static inline void store_half8(uint16_t *y, f8 v) {
 #define QK_NAME(name) name##_avx2
 #include "rows_template.h"
 #include "attention_template.h"
+#include "weights_template.h"
 
 #pragma clang attribute pop
 #include "rows_table.h"

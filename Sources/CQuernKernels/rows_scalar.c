@@ -21,4 +21,5 @@ static inline void store_half8(uint16_t *y, f8 v) {
 #define QK_NAME(name) name##_scalar
 #include "rows_template.h"
 #include "attention_template.h"
+#include "weights_template.h"
 #include "rows_table.h"

@@ -1,8 +1,7 @@
 // Float rows to int8 tiles.
 //
-// Symmetric groups along the columns with a half-precision scale. The scale is searched: candidates around the largest
-// magnitude over 127 and a least-squares refit, the smallest squared error wins. Q8_0 rows at group 32 are copied as they
-// are. Invariant: every value lies in -127...127 and padding is zero.
+// Symmetric groups along the columns with a half-precision scale that is searched for the smallest squared error
+// (qk_quantize_weights). Q8_0 rows at group 32 are copied as they are. Invariant: every value lies in -127...127 and padding is zero.
 import Dispatch
 import QuernTensor
 import Synchronization
@@ -34,7 +33,8 @@ public enum Quantizer {
         precondition(values.count == shape.valueByteCount && scales.count == shape.scaleCount * 2)
         let tiles = shape.paddedRows / TileShape.tileRows
         let outcome = Mutex<Result<QuantizationError, CheckpointError>>(.success(QuantizationError()))
-        let target = TileTarget(shape: shape, values: values, scales: scales)
+        guard let instructionSet = InstructionSet() else { preconditionFailure("the scalar kernels are always there") }
+        let target = TileTarget(shape: shape, values: values, scales: scales, kernels: Kernels(instructionSet))
         let workers = max(1, min(threads, tiles))
         DispatchQueue.concurrentPerform(iterations: workers) { worker in
             let range = (tiles * worker / workers)..<(tiles * (worker + 1) / workers)
@@ -58,6 +58,7 @@ private struct TileTarget: @unchecked Sendable {
     let shape: TileShape
     let values: UnsafeMutableRawBufferPointer
     let scales: UnsafeMutableRawBufferPointer
+    let kernels: Kernels
 
     func fill(
         _ tiles: Range<Int>, from checkpoint: any Checkpoint, tensor name: String
@@ -115,21 +116,16 @@ private struct TileTarget: @unchecked Sendable {
         _ row: UnsafeMutableBufferPointer<Float>, _ group: Int, tile: Int, row index: Int
     ) -> QuantizationError {
         let size = shape.group
-        let weights = UnsafeRawPointer(row.baseAddress! + group * size)
-        let (scale, error, weight) = ScaleSearch.best(weights, count: size)
-        store(scale: scale, tile: tile, group: group, row: index)
-        let inverse = scale > 0 ? 1 / Float(scale) : 0
-        for chunk in 0..<(size / 4) {
-            var packed: UInt32 = 0
-            for lane in 0..<4 {
-                let value = weights.load(fromByteOffset: (chunk * 4 + lane) * 4, as: Float.self)
-                let rounded = min(max((value * inverse).rounded(.toNearestOrEven), -127), 127)
-                let integer = Int8(exactly: rounded) ?? 0     // not finite: a zero weight
-                packed |= UInt32(UInt8(bitPattern: integer)) << UInt32(8 * lane)
+        return withUnsafeTemporaryAllocation(of: Int8.self, capacity: size) { integers in
+            let result = kernels.quantizeWeights(row.baseAddress! + group * size, group: size, into: integers.baseAddress!)
+            store(scale: Float16(bitPattern: result.scale), tile: tile, group: group, row: index)
+            let packed = UnsafeRawBufferPointer(integers)
+            for chunk in 0..<(size / 4) {
+                let four = packed.loadUnaligned(fromByteOffset: chunk * 4, as: UInt32.self)
+                store(four, tile: tile, chunk: group * (size / 4) + chunk, row: index)
             }
-            store(packed, tile: tile, chunk: group * (size / 4) + chunk, row: index)
+            return QuantizationError(squaredError: Double(result.error), squaredWeight: Double(result.magnitude))
         }
-        return QuantizationError(squaredError: Double(error), squaredWeight: Double(weight))
     }
 
     /// Copies Q8_0 blocks; nil when the tensor is stored otherwise.

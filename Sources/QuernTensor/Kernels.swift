@@ -93,6 +93,19 @@ public struct Kernels: Sendable {
         qk_q8_gated(ops, pool.handle, x.handle, Int64(tokens), &gateJob, &upJob, out.handle)
     }
 
+    /// One group of weights as int8 with a half-precision scale (see `qk_quantize_weights`).
+    ///
+    /// - Returns: the squared error and the squared weights; not finite when a weight is not or does not fit.
+    public func quantizeWeights(
+        _ weights: UnsafePointer<Float>, group: Int, into values: UnsafeMutablePointer<Int8>
+    ) -> (scale: UInt16, error: Float, magnitude: Float) {
+        precondition(group % 16 == 0 && group > 0 && group <= 64)
+        var scale: UInt16 = 0
+        var magnitude: Float = 0
+        let error = qk_quantize_weights(ops, weights, Int32(group), values, &scale, &magnitude)
+        return (scale, error, magnitude)
+    }
+
     /// One dequantised row of `matrix`: an embedding lookup.
     public func row(_ index: Int, of matrix: QuantizedMatrix, into out: Floats) {
         precondition(index >= 0 && index < matrix.shape.rows && out.count >= matrix.shape.columns)

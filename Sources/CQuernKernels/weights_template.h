@@ -1,0 +1,66 @@
+// Float weights to int8 groups, compiled per instruction set like rows_template.h.
+//
+// The error of a scale is a sum over lanes in one fixed order, so every build chooses the same scale.
+#include "half.h"
+#include "lanes.h"
+
+struct QK_NAME(fit) {
+    float error;    // squared
+    float optimum;  // the scale that fits the same integers best
+};
+
+static inline f16 QK_NAME(round16)(f16 x) {
+    const f16 magic = splat16(12582912.0f), limit = splat16(127.0f);  // 1.5 * 2^23: rounds to nearest, ties to even
+    f16 q = (x + magic) - magic;
+    q = select16(q > limit, limit, q);
+    return select16(q < -limit, -limit, q);
+}
+
+static inline float QK_NAME(sum16)(f16 v) {
+    return sum8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+
+static inline struct QK_NAME(fit) QK_NAME(try_scale)(const float *w, int32_t group, float scale) {
+    f16 inverse = splat16(1.0f / scale), error = {0}, product = {0}, square = {0};
+    for (int32_t k = 0; k < group; k += 16) {
+        f16 weight = load16(w + k), q = QK_NAME(round16)(weight * inverse), difference = weight - q * splat16(scale);
+        error = fma16(difference, difference, error);
+        product = fma16(weight, q, product);
+        square = fma16(q, q, square);
+    }
+    float mass = QK_NAME(sum16)(square);
+    return (struct QK_NAME(fit)){QK_NAME(sum16)(error), mass > 0 ? QK_NAME(sum16)(product) / mass : 0};
+}
+
+static float QK_NAME(qk_quantize_weights)(const float *w, int32_t group, int8_t *values, uint16_t *scale,
+                                          float *magnitude) {
+    enum { FIRST_TARGET = 448, LAST_TARGET = 527 };  // in quarters
+    float largest = 0;
+    f16 squares = {0};
+    for (int32_t k = 0; k < group; k += 16) squares = fma16(load16(w + k), load16(w + k), squares);
+    for (int32_t k = 0; k < group; k++) largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
+    *magnitude = QK_NAME(sum16)(squares);
+    float best = 0, least = INFINITY, refit = 0;
+    for (int target = FIRST_TARGET; target <= LAST_TARGET; target++) {
+        float candidate = qk_half_to_float(qk_float_to_half(largest * 4.0f / (float)target));
+        if (!(candidate > 0) || candidate == best || isinf(candidate)) continue;
+        struct QK_NAME(fit) fit = QK_NAME(try_scale)(w, group, candidate);
+        if (fit.error < least) {
+            best = candidate;
+            least = fit.error;
+            refit = fit.optimum;
+        }
+    }
+    refit = qk_half_to_float(qk_float_to_half(refit));
+    if (refit > 0 && !isinf(refit) && QK_NAME(try_scale)(w, group, refit).error < least) best = refit;
+    *scale = qk_float_to_half(best);
+    float error = 0;
+    for (int32_t k = 0; k < group; k += 16) {
+        f16 weight = load16(w + k);
+        f16 q = best > 0 ? QK_NAME(round16)(weight * splat16(1.0f / best)) : splat16(0.0f);
+        f16 difference = weight - q * splat16(best);
+        error += QK_NAME(sum16)(difference * difference);
+        for (int i = 0; i < 16; i++) values[k + i] = (int8_t)q[i];
+    }
+    return error;
+}

@@ -1,0 +1,128 @@
+// The fused gated product against its parts, and the weight quantiser against its definition.
+import CQuernKernels
+import Testing
+
+@Suite struct GatedTests {
+    /// Quantised activations as their bits.
+    private struct Quantised: Equatable {
+        var values: [Int16]
+        var scales: [UInt32]
+    }
+
+    private func withJob<Result>(_ w: Weights, _ body: (inout qk_matmul_job) -> Result) -> Result {
+        w.values.withUnsafeBufferPointer { values in
+            w.scales.withUnsafeBufferPointer { scales in
+                var job = qk_matmul_job(
+                    weights: qk_q8_matrix(
+                        values: values.baseAddress, scales: scales.baseAddress, rows: Int64(w.rows), k_padded: Int64(w.padded),
+                        group: Int32(w.group)),
+                    y: nil, ldy: 0, bias: nil, accumulate: 0)
+                return body(&job)
+            }
+        }
+    }
+
+    private func quantise(_ x: [Float], _ m: Int, columns: Int, group: Int, isa: String) -> (Quantised, padded: Int) {
+        let padded = (columns + group - 1) / group * group
+        var values = [Int16](repeating: 9, count: m * padded)
+        var scales = [Float](repeating: 9, count: m * padded / group)
+        let pool = Pool(1)
+        values.withUnsafeMutableBufferPointer { values in
+            scales.withUnsafeMutableBufferPointer { scales in
+                qk_quantize_rows(
+                    ops(isa), pool.handle, x, Int64(columns), Int64(m), Int64(columns), Int64(padded), Int32(group),
+                    qk_activations(values: values.baseAddress, scales: scales.baseAddress))
+            }
+        }
+        return (Quantised(values: values, scales: scales.bits), padded)
+    }
+
+    private func gated(_ x: [Float], _ m: Int, _ gate: Weights, _ up: Weights, isa: String, threads: Int32) -> Quantised {
+        let pool = Pool(threads)
+        let groups = (gate.rows + gate.group - 1) / gate.group
+        var input = quantise(x, m, columns: gate.columns, group: gate.group, isa: isa).0
+        var inputScales = input.scales.map { Float(bitPattern: $0) }
+        var values = [Int16](repeating: 9, count: m * groups * gate.group)
+        var scales = [Float](repeating: 9, count: m * groups)
+        input.values.withUnsafeMutableBufferPointer { inValues in
+            inputScales.withUnsafeMutableBufferPointer { inScales in
+                values.withUnsafeMutableBufferPointer { outValues in
+                    scales.withUnsafeMutableBufferPointer { outScales in
+                        withJob(gate) { gateJob in
+                            withJob(up) { upJob in
+                                qk_q8_gated(
+                                    ops(isa), pool.handle,
+                                    qk_activations(values: inValues.baseAddress, scales: inScales.baseAddress), Int64(m), &gateJob,
+                                    &upJob, qk_activations(values: outValues.baseAddress, scales: outScales.baseAddress))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return Quantised(values: values, scales: scales.bits)
+    }
+
+    @Test(arguments: instructionSets) func equalsItsParts(_ isa: String) {
+        var random = SplitMix64(state: 21)
+        for (rows, columns, group) in [(64, 96, 32), (172, 64, 64), (200, 200, 64), (33, 64, 32)] {
+            let gate = Weights(rows: rows, columns: columns, group: group, random: &random)
+            let up = Weights(rows: rows, columns: columns, group: group, random: &random)
+            for m in [1, 2, 7, 9, 33, 70] {
+                let x = random.floats(m * columns, -2...2)
+                let (a, b) = (matmul(x, m, gate), matmul(x, m, up))
+                var parts = [Float](repeating: 0, count: m * rows)
+                let pool = Pool(1)
+                qk_swiglu(ops("scalar"), pool.handle, a, b, &parts, Int64(rows), Int64(m), Int64(rows))
+                let expected = quantise(parts, m, columns: rows, group: group, isa: "scalar").0
+                for threads: Int32 in [1, 3] {
+                    #expect(gated(x, m, gate, up, isa: isa, threads: threads) == expected, "\(rows)x\(columns) m \(m)")
+                }
+            }
+        }
+    }
+
+    private func quantiseWeights(_ w: [Float], isa: String) -> (values: [Int8], scale: UInt16, error: Float, magnitude: Float) {
+        var values = [Int8](repeating: 0, count: w.count)
+        var scale: UInt16 = 0
+        var magnitude: Float = 0
+        let error = qk_quantize_weights(ops(isa), w, Int32(w.count), &values, &scale, &magnitude)
+        return (values, scale, error, magnitude)
+    }
+
+    @Test(arguments: instructionSets) func weightsAreQuantisedAlikeEverywhere(_ isa: String) {
+        var random = SplitMix64(state: 22)
+        for group in [32, 64] {
+            for _ in 0..<200 {
+                let w = random.floats(group, -0.3...0.3)
+                let (a, b) = (quantiseWeights(w, isa: isa), quantiseWeights(w, isa: "scalar"))
+                #expect(a.values == b.values && a.scale == b.scale && a.error.bitPattern == b.error.bitPattern)
+                #expect(a.values.allSatisfy { $0 >= -127 })
+                // The reported error is that of the integers, and no worse than the plain scale's.
+                let step = Double(Float(Float16(bitPattern: a.scale)))
+                let error = zip(w, a.values).reduce(0.0) { $0 + ($1.0.double - Double($1.1) * step) * ($1.0.double - Double($1.1) * step) }
+                #expect(abs(error - Double(a.error)) <= 1e-5 * error + 1e-12)
+                let plain = Double(Float(Float16((w.map(abs).max() ?? 0) / 127)))
+                let plainError = w.reduce(0.0) { $0 + pow2($1.double - ($1.double / plain).rounded() * plain) }
+                #expect(error <= plainError * 1.000_01)
+            }
+        }
+    }
+
+    @Test(arguments: instructionSets) func oddWeights(_ isa: String) {
+        #expect(quantiseWeights([Float](repeating: 0, count: 64), isa: isa).values.allSatisfy { $0 == 0 })
+        #expect(quantiseWeights([Float](repeating: 1e-12, count: 64), isa: isa).values.allSatisfy { $0 == 0 })
+        for bad: Float in [.nan, .infinity, -.infinity] {
+            var w = [Float](repeating: 1, count: 64)
+            w[17] = bad
+            let result = quantiseWeights(w, isa: isa)
+            #expect(!(result.error.isFinite && result.magnitude.isFinite))
+        }
+    }
+}
+
+extension Float {
+    fileprivate var double: Double { Double(self) }
+}
+
+private func pow2(_ x: Double) -> Double { x * x }
