@@ -29,6 +29,8 @@ public struct ModelInfo: Sendable {
     public let groupSize: Int?
     /// Weights read by one decode step.
     public let weightBytes: Int
+    /// Those of them in the language-model head, which a prompt needs once.
+    public let headBytes: Int
     public let cacheBytes: Int
     public let threads: Int
     public let instructionSet: String
@@ -76,7 +78,7 @@ public final class LoadedModel: Sendable {
             architecture: config.architecture.rawValue, parameterCount: config.parameterCount,
             contextLength: engine.info.contextLength, vocabularySize: engine.info.tokenCount,
             precision: engine.info.precision, groupSize: engine.info.groupSize,
-            weightBytes: engine.info.weightBytesPerStep, cacheBytes: engine.info.cacheBytes,
+            weightBytes: engine.info.weightBytesPerStep, headBytes: engine.info.headBytes, cacheBytes: engine.info.cacheBytes,
             threads: engine.info.threads, instructionSet: engine.info.instructionSet,
             created: Int(Date().timeIntervalSince1970))
     }

@@ -45,6 +45,8 @@ public struct EngineInfo: Sendable {
     public let groupSize: Int?
     /// Weights one decode step reads.
     public let weightBytesPerStep: Int
+    /// Those of them in the language-model head.
+    public let headBytes: Int
     public let cacheBytes: Int
 }
 

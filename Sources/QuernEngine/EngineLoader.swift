@@ -47,7 +47,7 @@ struct EngineLoader {
             config: config, contextLength: contextLength, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision == .int8 ? loader.groupSize : nil,
-            weightBytesPerStep: decoder.weightBytesPerStep, cacheBytes: cacheBytes)
+            weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, cacheBytes: cacheBytes)
         return EngineLoader(loop: loop, info: info)
     }
 

@@ -1,0 +1,55 @@
+// What the bench makes a model do: prefill one long prompt, or decode several sequences together.
+import Foundation
+import Quern
+import QuernEngine
+
+struct BenchLoad {
+    let model: LoadedModel
+
+    /// Tokens of prompt before each sequence that decodes.
+    private static let decodePrompt = 32
+
+    private func request(prompt count: Int, generating tokens: Int, seed: Int = 0) -> TextRequest {
+        let limit = min(model.info.vocabularySize, 10_000)
+        let prompt = (0..<count).map { TokenID(truncatingIfNeeded: ($0 * 7 + seed * 131 + 11) % limit) }
+        var request = TextRequest(prompt: .tokens(prompt), maxTokens: tokens)
+        request.sampling.temperature = 0
+        request.ignoreEOS = true
+        return request
+    }
+
+    /// Prompt tokens per second, first token included.
+    func prefill(_ tokens: Int) async throws -> Double {
+        for await event in try model.generate(request(prompt: tokens, generating: 1)) {
+            switch event {
+            case .finished(_, let usage, let timings): return Double(usage.promptTokens) * 1000 / timings.promptMS
+            case .failed(let message): throw Failure.general(message)
+            case .started, .text: break
+            }
+        }
+        throw Failure.general("the engine stopped")
+    }
+
+    /// Tokens per second of all sequences together, counted while all of them decode.
+    func decode(_ tokens: Int, batch: Int) async throws -> Double {
+        let times = try await withThrowingTaskGroup(of: [ContinuousClock.Instant].self) { group in
+            for number in 0..<batch {
+                let generation = try model.generate(request(prompt: Self.decodePrompt, generating: tokens, seed: number))
+                group.addTask {
+                    var times: [ContinuousClock.Instant] = []
+                    for await event in generation {
+                        if case .text(_, let ids) = event, !ids.isEmpty { times.append(.now) }
+                        if case .failed(let message) = event { throw Failure.general(message) }
+                    }
+                    return times
+                }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        guard let start = times.compactMap(\.first).max(), let end = times.compactMap(\.last).min(), end > start else {
+            throw Failure.general("--gen-tokens is too small for a batch of \(batch)")
+        }
+        let counted = times.reduce(0) { sum, list in sum + list.count { $0 > start && $0 <= end } }
+        return Double(counted) / ((end - start) / .seconds(1))
+    }
+}
