@@ -4,7 +4,7 @@
 #include "ops.h"
 #include "parallel.h"
 
-enum { SERIAL_FLOATS = 16 * 1024 };
+enum { SERIAL_FLOATS = 4 * 1024 };
 
 struct store {
     const qk_ops *ops;

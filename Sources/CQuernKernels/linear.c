@@ -6,7 +6,7 @@
 enum {
     MAX_JOBS = 4,
     CHUNK_BYTES = 32 * 1024,     // weights a worker takes at once when streaming
-    SERIAL_FLOATS = 16 * 1024,   // below this an element-wise operation is not worth waking a worker
+    SERIAL_FLOATS = 4 * 1024,   // below this an element-wise operation is not worth waking a worker
 };
 
 struct matmul {
@@ -98,9 +98,8 @@ void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t 
     }
 }
 
-float qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale,
-                          float *magnitude) {
-    return ops->rows->quantize_weights(weights, group, values, scale, magnitude);
+qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale) {
+    return ops->rows->quantize_weights(weights, group, values, scale);
 }
 
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *w, int64_t row, int64_t columns, float *out) {

@@ -25,7 +25,7 @@ typedef struct {
 
 // Everything that works on rows of floats.
 typedef struct {
-    float (*quantize_weights)(const float *weights, int32_t group, int8_t *values, uint16_t *scale, float *magnitude);
+    qk_weight_fit (*quantize_weights)(const float *weights, int32_t group, int8_t *values, uint16_t *scale);
     void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values, float *scales);
     void (*rmsnorm_row)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
     void (*rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim);

@@ -97,18 +97,22 @@ static void QK_NAME(qk_add)(float *y, const float *x, int64_t n) {
 }
 
 static int64_t QK_NAME(qk_argmax)(const float *x, int64_t n) {
-    f8 best = splat8(-INFINITY);
-    i8 bad = {0};
+    enum { STRIDE = 64 };
+    f16 best[4];
+    i16 bad = {0};
+    for (int j = 0; j < 4; j++) best[j] = splat16(-INFINITY);
     int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        f8 v = load8(x + i);
-        bad |= v != v;
-        best = select8(v > best, v, best);
+    for (; i + STRIDE <= n; i += STRIDE) {
+        for (int j = 0; j < 4; j++) {
+            f16 v = load16(x + i + j * 16);
+            bad |= v != v;
+            best[j] = select16(v > best[j], v, best[j]);
+        }
     }
     float top = -INFINITY;
     int is_bad = 0;
-    for (int lane = 0; lane < 8; lane++) {
-        top = best[lane] > top ? best[lane] : top;
+    for (int lane = 0; lane < 16; lane++) {
+        for (int j = 0; j < 4; j++) top = best[j][lane] > top ? best[j][lane] : top;
         is_bad |= bad[lane];
     }
     for (; i < n; i++) {
@@ -116,7 +120,15 @@ static int64_t QK_NAME(qk_argmax)(const float *x, int64_t n) {
         top = x[i] > top ? x[i] : top;
     }
     if (is_bad || !isfinite(top)) return -1;
-    for (i = 0; i < n; i++)
+    // The first place: whole strides are skipped while none of their lanes holds the value.
+    for (i = 0; i + STRIDE <= n; i += STRIDE) {
+        i16 found = {0};
+        for (int j = 0; j < 4; j++) found |= load16(x + i + j * 16) == splat16(top);
+        int any = 0;
+        for (int lane = 0; lane < 16; lane++) any |= found[lane];
+        if (any) break;
+    }
+    for (; i < n; i++)
         if (x[i] == top) return i;
     return -1;
 }

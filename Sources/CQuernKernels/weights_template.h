@@ -32,14 +32,13 @@ static inline struct QK_NAME(fit) QK_NAME(try_scale)(const float *w, int32_t gro
     return (struct QK_NAME(fit)){QK_NAME(sum16)(error), mass > 0 ? QK_NAME(sum16)(product) / mass : 0};
 }
 
-static float QK_NAME(qk_quantize_weights)(const float *w, int32_t group, int8_t *values, uint16_t *scale,
-                                          float *magnitude) {
+static qk_weight_fit QK_NAME(qk_quantize_weights)(const float *w, int32_t group, int8_t *values, uint16_t *scale) {
     enum { FIRST_TARGET = 448, LAST_TARGET = 527 };  // in quarters
     float largest = 0;
     f16 squares = {0};
     for (int32_t k = 0; k < group; k += 16) squares = fma16(load16(w + k), load16(w + k), squares);
     for (int32_t k = 0; k < group; k++) largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
-    *magnitude = QK_NAME(sum16)(squares);
+    qk_weight_fit result = {0, QK_NAME(sum16)(squares), 0};
     float best = 0, least = INFINITY, refit = 0;
     for (int target = FIRST_TARGET; target <= LAST_TARGET; target++) {
         float candidate = qk_half_to_float(qk_float_to_half(largest * 4.0f / (float)target));
@@ -54,13 +53,15 @@ static float QK_NAME(qk_quantize_weights)(const float *w, int32_t group, int8_t 
     refit = qk_half_to_float(qk_float_to_half(refit));
     if (refit > 0 && !isinf(refit) && QK_NAME(try_scale)(w, group, refit).error < least) best = refit;
     *scale = qk_float_to_half(best);
-    float error = 0;
     for (int32_t k = 0; k < group; k += 16) {
         f16 weight = load16(w + k);
         f16 q = best > 0 ? QK_NAME(round16)(weight * splat16(1.0f / best)) : splat16(0.0f);
         f16 difference = weight - q * splat16(best);
-        error += QK_NAME(sum16)(difference * difference);
-        for (int i = 0; i < 16; i++) values[k + i] = (int8_t)q[i];
+        result.squared_error += QK_NAME(sum16)(difference * difference);
+        for (int i = 0; i < 16; i++) {
+            values[k + i] = (int8_t)q[i];
+            result.largest_error = fabsf(difference[i]) > result.largest_error ? fabsf(difference[i]) : result.largest_error;
+        }
     }
-    return error;
+    return result;
 }

@@ -63,6 +63,16 @@ public struct Archive: Checkpoint {
         try Self.section("tokenizer", index, file).map { try TokenizerDefinition(serialized: $0) }
     }
 
+    /// What packing lost: `rms_error`, `max_error`, `tensors`, and `corpus` when it was measured. Nil for archives without.
+    public func receipt() throws(CheckpointError) -> JSONValue? {
+        guard let bytes = try Self.section("receipt", index, file) else { return nil }
+        do throws(JSONError) {
+            return try JSONValue(parsing: bytes)
+        } catch {
+            throw CheckpointError(.malformed, file: path, field: "section receipt", detail: error.description)
+        }
+    }
+
     /// Reads tiles and scales of an int8 tensor straight into place.
     public func readInt8(
         _ name: String, values: UnsafeMutableRawBufferPointer, scales: UnsafeMutableRawBufferPointer

@@ -69,7 +69,7 @@ public struct GGUFCheckpoint: Checkpoint {
 
     public func tokenizerDefinition() throws -> TokenizerDefinition? {
         let metadata = GGUFMetadata(file: header, path: path)
-        guard let model = try metadata.string("tokenizer.ggml.model"),
+        guard let model = try metadata.string("tokenizer.ggml.model"), model != "no_vocab",
             let tokens = try metadata.strings("tokenizer.ggml.tokens")
         else { return nil }
         let types = try metadata.integers("tokenizer.ggml.token_type", typeName: "INT32") ?? []

@@ -6,10 +6,12 @@ import QuernTokenizer
 public struct Inspection: Sendable {
     private let checkpoint: any Checkpoint
     private let tokenizer: TokenizerDefinition?
+    private let receipt: JSONValue?
 
     public init(_ checkpoint: any Checkpoint) throws {
         self.checkpoint = checkpoint
         tokenizer = try checkpoint.tokenizerDefinition()
+        receipt = try (checkpoint as? Archive)?.receipt()
     }
 
     /// - Parameter listsTensors: include every tensor, not only totals by storage type.
@@ -37,6 +39,7 @@ public struct Inspection: Sendable {
         }
         report.append(
             "storage", .array(totals.map { ["type": .string($0.name), "tensors": .int($0.tensors), "bytes": .int($0.bytes)] }))
+        if let receipt { report.append("receipt", listsTensors ? receipt : receipt.summary) }
         if let gguf = checkpoint as? GGUFCheckpoint {
             report.append("metadata_keys", .array(gguf.metadataKeys.map { .string($0) }))
         }
@@ -110,4 +113,9 @@ public struct Inspection: Sendable {
         for member in report.members { add(member.key, member.value, "") }
         return lines.joined(separator: "\n")
     }
+}
+
+extension JSONValue {
+    /// A receipt without its list of tensors.
+    fileprivate var summary: JSONValue { .object(JSONObject((objectValue?.members ?? []).filter { $0.key != "tensors" })) }
 }

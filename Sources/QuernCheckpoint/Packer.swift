@@ -11,7 +11,7 @@ public struct PackReport: Sendable {
     public var tensorCount = 0
     public var sourceBytes = 0
     public var archiveBytes = 0
-    public var error = QuantizationError()
+    public var receipt = Receipt()
 }
 
 public struct PackOptions: Sendable {
@@ -19,6 +19,8 @@ public struct PackOptions: Sendable {
     public var threads = 2
     /// Name clients will use; nil takes the source's.
     public var name: String?
+    /// Goes into the receipt as it is.
+    public var corpusFigures: JSONValue?
 
     public init() {}
 }
@@ -55,6 +57,8 @@ public enum Packer {
         }
         if let tokenizer = try source.tokenizerDefinition() { try writer.add(section: "tokenizer", tokenizer.serialized()) }
         if let template = source.chatTemplate { try writer.add(section: "chat_template", Array(template.utf8)) }
+        report.receipt.corpus = options.corpusFigures
+        try writer.add(section: "receipt", Array(report.receipt.json.serialized().utf8))
         if isCancelled() { throw CancellationError() }
         try writer.finish()
         report.tensorCount = source.tensors.count
@@ -81,7 +85,7 @@ public enum Packer {
             let scales = UnsafeMutableRawBufferPointer(rebasing: bytes[shape.valueByteCount...][..<(shape.valueByteCount + shape.scaleCount * 2)])
             let error = try Quantizer.quantize(
                 source, tensor: tensor.name, shape: shape, values: values, scales: scales, threads: threads)
-            report.error = report.error + error
+            report.receipt.tensors.append(TensorReceipt(name: tensor.name, error: error))
             try writer.add(
                 tensor.name, kind: .int8, shape: tensor.shape,
                 data: [UnsafeRawBufferPointer(values), UnsafeRawBufferPointer(scales)])

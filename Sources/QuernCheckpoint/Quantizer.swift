@@ -10,6 +10,8 @@ import Synchronization
 public struct QuantizationError: Sendable, Equatable {
     public var squaredError = 0.0
     public var squaredWeight = 0.0
+    /// Of one weight.
+    public var largest = 0.0
     /// Source integers of -128 that became -127.
     public var clamped = 0
 
@@ -19,7 +21,7 @@ public struct QuantizationError: Sendable, Equatable {
     static func + (a: QuantizationError, b: QuantizationError) -> QuantizationError {
         QuantizationError(
             squaredError: a.squaredError + b.squaredError, squaredWeight: a.squaredWeight + b.squaredWeight,
-            clamped: a.clamped + b.clamped)
+            largest: max(a.largest, b.largest), clamped: a.clamped + b.clamped)
     }
 }
 
@@ -124,7 +126,9 @@ private struct TileTarget: @unchecked Sendable {
                 let four = packed.loadUnaligned(fromByteOffset: chunk * 4, as: UInt32.self)
                 store(four, tile: tile, chunk: group * (size / 4) + chunk, row: index)
             }
-            return QuantizationError(squaredError: Double(result.error), squaredWeight: Double(result.magnitude))
+            return QuantizationError(
+                squaredError: Double(result.squaredError), squaredWeight: Double(result.squaredWeights),
+                largest: Double(result.largestError))
         }
     }
 

@@ -95,15 +95,14 @@ public struct Kernels: Sendable {
 
     /// One group of weights as int8 with a half-precision scale (see `qk_quantize_weights`).
     ///
-    /// - Returns: the squared error and the squared weights; not finite when a weight is not or does not fit.
+    /// - Returns: the scale's bits, and how well the integers fit; sums are not finite when a weight is not or does not fit.
     public func quantizeWeights(
         _ weights: UnsafePointer<Float>, group: Int, into values: UnsafeMutablePointer<Int8>
-    ) -> (scale: UInt16, error: Float, magnitude: Float) {
+    ) -> (scale: UInt16, squaredError: Float, squaredWeights: Float, largestError: Float) {
         precondition(group % 16 == 0 && group > 0 && group <= 64)
         var scale: UInt16 = 0
-        var magnitude: Float = 0
-        let error = qk_quantize_weights(ops, weights, Int32(group), values, &scale, &magnitude)
-        return (scale, error, magnitude)
+        let fit = qk_quantize_weights(ops, weights, Int32(group), values, &scale)
+        return (scale, fit.squared_error, fit.squared_weights, fit.largest_error)
     }
 
     /// One dequantised row of `matrix`: an embedding lookup.

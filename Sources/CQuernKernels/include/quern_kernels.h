@@ -88,9 +88,13 @@ void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, 
 
 // The weights of one group (group a multiple of 16, at most 64) as integers in -127...127 and an IEEE half scale. The scale is
 // searched: the largest magnitude on 112...131.75 in quarter steps, then a least-squares refit; the smallest squared error
-// wins. Returns that error and, in *magnitude, the squared weights; either is not finite when a weight is not, or does not fit.
-float qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale,
-                          float *magnitude);
+// wins. The sums are not finite when a weight is not, or does not fit.
+typedef struct {
+    float squared_error, squared_weights;
+    float largest_error;
+} qk_weight_fit;
+
+qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale);
 
 // One dequantised row (embedding lookup): out[0..<columns].
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *weights, int64_t row, int64_t columns, float *out);

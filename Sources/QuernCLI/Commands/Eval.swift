@@ -105,9 +105,7 @@ struct Divergence: ParsableCommand {
         bar.finish()
         let json: JSONValue = [
             "model": .string(loaded.info.id), "precision": .string(loaded.info.precision.rawValue),
-            "reference": .string(original.path), "tokens": .int(Int64(report.judgedTokens)), "mean_kl": .double(report.meanKL),
-            "kl_99": .double(report.kl99), "max_kl": .double(report.maxKL), "same_top_1": .double(report.sameTop1),
-            "perplexity": .double(report.perplexity), "reference_perplexity": .double(report.referencePerplexity),
+            "reference": .string(original.path), "divergence": report.json,
         ]
         let text = corpus.json
             ? json.serialized(.pretty)
@@ -115,5 +113,15 @@ struct Divergence: ParsableCommand {
                 format: "mean KL %.6f, 99 %% KL %.6f, same top-1 %.2f %%, perplexity %.4f against %.4f, %d tokens", report.meanKL,
                 report.kl99, report.sameTop1 * 100, report.perplexity, report.referencePerplexity, report.judgedTokens)
         _ = try StandardOutput.write(text + "\n")
+    }
+}
+
+extension DivergenceReport {
+    var json: JSONValue {
+        [
+            "tokens": .int(Int64(judgedTokens)), "mean_kl": .double(meanKL), "kl_99": .double(kl99), "max_kl": .double(maxKL),
+            "same_top_1": .double(sameTop1), "perplexity": .double(perplexity),
+            "reference_perplexity": .double(referencePerplexity),
+        ]
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Quern
 import QuernCheckpoint
 import QuernEngine
+import QuernJSON
 
 extension GroupSize: ExpressibleByArgument {
     public init?(argument: String) {
@@ -43,12 +44,24 @@ struct Pack: ParsableCommand {
     @Option(help: "Threads (default: all available).")
     var threads: Int?
 
+    @Option(help: "A text: measure int8 against f32 on it and keep the figures in the receipt (takes minutes).")
+    var receiptCorpus: String?
+
+    @Option(help: "Chunks of 512 tokens of that text.")
+    var receiptChunks = 8
+
+    func validate() throws {
+        if receiptCorpus != nil && group != .automatic { throw ValidationError("--receipt-corpus measures the automatic grouping; leave out --group") }
+        if receiptChunks < 1 { throw ValidationError("--receipt-chunks is \(receiptChunks), it must be at least 1") }
+    }
+
     func run() throws {
         let checkpoint = try openCheckpoint(path: source)
         var options = PackOptions()
         options.group = group
         options.threads = max(1, threads ?? ProcessorCount.available())
         options.name = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
+        if let receiptCorpus { options.corpusFigures = try figures(checkpoint, corpus: receiptCorpus) }
         let flag = InterruptFlag()
         let interrupt = Interrupt { flag.set() }
         defer { withExtendedLifetime(interrupt) {} }
@@ -63,6 +76,23 @@ struct Pack: ParsableCommand {
             String(
                 format: "%@: %d tensors, %.1f MB from %.1f MB, groups of %d, relative error %.4f %%, %.1f s", output,
                 report.tensorCount, Double(report.archiveBytes) / 1e6, Double(report.sourceBytes) / 1e6, report.groupSize,
-                report.error.relative * 100, seconds))
+                report.receipt.total.relative * 100, seconds))
+    }
+
+    /// The integers that will be packed against f32, on a text.
+    private func figures(_ checkpoint: any Checkpoint, corpus path: String) throws -> JSONValue {
+        guard let data = FileManager.default.contents(atPath: path) else { throw Failure.missing("\(path): cannot be read") }
+        var options = LoadOptions()
+        options.threads = threads
+        options.maxSequences = 1
+        let packed = try LoadedModel(checkpoint, options: options)
+        guard let tokenizer = packed.tokenizer else { throw Failure(status: 65, message: "\(source): has no tokenizer") }
+        let corpus = try EvaluationCorpus([UInt8](data), tokenizer: tokenizer, chunkLength: 512, limit: receiptChunks)
+        options.precision = .float32
+        let truth = try LoadedModel(checkpoint, options: options)
+        let bar = ProgressReport("judging")
+        let report = try corpus.divergence(of: packed, from: truth) { bar.update($0) }
+        bar.finish()
+        return report.json
     }
 }

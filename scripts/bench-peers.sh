@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# quern beside llama.cpp on the same weights, machine and threads: interleaved passes, medians, a markdown table.
+#
+# llama.cpp is built natively from the source that its PyPI package llama-cpp-python carries. Both engines get the same
+# checkpoint: llama.cpp as Q8_0, quern packed to int8.
+set -euo pipefail
+
+llama_version=0.3.36
+
+usage() {
+    cat <<TEXT
+usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
+
+  --model    the real 0.5B (default), or random weights in the shape of Qwen3-0.6B
+  --passes   interleaved passes; medians are reported (default 5)
+  --threads  threads of both engines (default: all)
+  --isa      native (default), or avx2: both engines without AVX-512
+  --json     also write every figure there
+
+Builds under .build-peers/. Takes about ten minutes the first time.
+
+example: bench-peers.sh --passes 3 --threads 2
+TEXT
+}
+
+model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null
+while [ $# -gt 0 ]; do
+    case $1 in
+        --model) model=${2:?}; shift 2 ;;
+        --passes) passes=${2:?}; shift 2 ;;
+        --threads) threads=${2:?}; shift 2 ;;
+        --isa) isa=${2:?}; shift 2 ;;
+        --json) json=$(realpath -m "${2:?}"); shift 2 ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+cd "$(dirname "$0")/.."
+work=$PWD/.build-peers
+mkdir -p "$work"
+
+venv=$work/venv
+if [ ! -x "$venv/bin/cmake" ]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q cmake ninja scikit-build-core numpy gguf
+fi
+export PATH=$venv/bin:$PATH
+
+source=$work/llama_cpp_python-$llama_version/vendor/llama.cpp
+if [ ! -d "$source" ]; then
+    pip download -q --no-deps --no-binary :all: --no-build-isolation -d "$work" "llama-cpp-python==$llama_version"
+    tar xzf "$work/llama_cpp_python-$llama_version.tar.gz" -C "$work"
+fi
+case $isa in
+    native) options=(-DGGML_NATIVE=ON) quern_isa= ;;
+    avx2) options=(-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON) quern_isa=avx2 ;;
+    *) usage >&2; exit 2 ;;
+esac
+build=$work/llama-$isa
+if [ ! -x "$build/bin/llama-batched-bench" ]; then
+    echo "building llama.cpp ($isa)" >&2
+    cmake -G Ninja -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release "${options[@]}" -DLLAMA_CURL=OFF \
+        -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF > "$work/cmake.log"
+    cmake --build "$build" --target llama-bench llama-batched-bench llama-quantize > "$work/build.log"
+fi
+swift build -c release --product quern >&2
+quern=$(swift build -c release --show-bin-path)/quern
+
+case $model in
+    qwen2.5-coder-0.5b)
+        original=$(scripts/fetch-model.sh "$model")
+        q8=$work/$model-q8_0.gguf
+        [ -f "$q8" ] || "$build/bin/llama-quantize" --allow-requantize "$original" "$q8" Q8_0 > "$work/quantize.log" 2>&1 ;;
+    qwen3-0.6b-random)
+        original=$work/$model.gguf
+        [ -f "$original" ] || python3 scripts/golden/random_model.py "$original"
+        q8=$original ;;
+    *) usage >&2; exit 2 ;;
+esac
+packed=$work/$model.quern
+[ -f "$packed" ] && [ "$packed" -nt "$original" ] || "$quern" pack "$original" -o "$packed" --group 64 >&2
+
+results=$work/results
+rm -rf "$results"
+mkdir -p "$results"
+[ -z "$quern_isa" ] || export QUERN_ISA=$quern_isa
+for pass in $(seq 1 "$passes"); do
+    echo "pass $pass of $passes" >&2
+    "$quern" bench "$packed" -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json > "$results/quern-$pass.json"
+    for fa in 0 1; do
+        "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
+    done
+    "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
+        2>/dev/null > "$results/batched-$pass.txt"
+done
+python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" <<'PYTHON'
+import json, re, statistics, sys
+folder, passes, model, threads, isa, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+quern, llama, share = {}, {}, {}
+for n in range(1, passes + 1):
+    report = json.load(open(f"{folder}/quern-{n}.json"))
+    for r in report["results"]:
+        key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
+        quern.setdefault(key, []).append(r["tokens_per_second"])
+        share.setdefault(key, []).append(r["wall_share"])
+    both = {}
+    for fa in (0, 1):
+        for r in json.load(open(f"{folder}/llama-{n}-{fa}.json")):
+            key = ("prefill", r["n_prompt"]) if r["n_gen"] == 0 else ("decode", 1)
+            both[key] = max(both.get(key, 0), r["avg_ts"])      # its better setting, pass by pass
+    for line in open(f"{folder}/batched-{n}.txt"):
+        cells = [c.strip() for c in line.split("|")]
+        if len(cells) > 9 and re.fullmatch(r"\d+", cells[3]):
+            both[("decode", int(cells[3]))] = float(cells[8])
+    for key, value in both.items():
+        llama.setdefault(key, []).append(value)
+print(f"{model}, {threads} threads, {isa}, {report['instruction_set']}; medians of {passes} interleaved passes, tok/s\n")
+print("| load | quern | llama.cpp Q8_0 | ratio | of the wall |\n|---|---:|---:|---:|---:|")
+rows = []
+for key in quern:
+    a, b = statistics.median(quern[key]), statistics.median(llama[key])
+    name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
+    print(f"| {name} | {a:.1f} | {b:.1f} | {a / b:.2f} | {100 * statistics.median(share[key]):.0f} % |")
+    rows.append({"kind": key[0], "size": key[1], "quern": quern[key], "llama": llama[key], "ratio": a / b})
+json.dump({"model": model, "threads": int(threads), "isa": isa, "rows": rows}, open(out, "w"), indent=1)
+PYTHON
