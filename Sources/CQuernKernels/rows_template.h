@@ -14,14 +14,14 @@ static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_
         memset(block + n, 0, (size_t)(group - n) * sizeof *block);
 
         // Magnitudes compare as integers, and so that a NaN is the largest and is not lost.
-        i8 largest = {0};
-        for (int32_t k = 0; k < group; k += 8) {
-            i8 bits = (i8)load8(block + k) & 0x7FFFFFFF;
-            i8 greater = bits > largest;
+        i16 largest = {0};
+        for (int32_t k = 0; k < group; k += 16) {
+            i16 bits = (i16)load16(block + k) & 0x7FFFFFFF;
+            i16 greater = bits > largest;
             largest = (bits & greater) | (largest & ~greater);
         }
         int32_t top = 0;
-        for (int lane = 0; lane < 8; lane++) top = largest[lane] > top ? largest[lane] : top;
+        for (int lane = 0; lane < 16; lane++) top = largest[lane] > top ? largest[lane] : top;
         float magnitude;
         memcpy(&magnitude, &top, sizeof top);
 
@@ -34,16 +34,12 @@ static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_
             inverse = 0.0f;
         }
         scales[start / group] = scale;
-        for (int32_t k = 0; k < group; k += 8) {
-            f8 scaled = load8(block + k) * splat8(inverse);
-            i8 rounded = (i8)(scaled + splat8(12582912.0f)) - 0x4B400000;  // to nearest, ties to even
-            int16_t *out = values + start + k;
-            for (int lane = 0; lane < 8; lane += 4) {
-                out[lane] = (int16_t)rounded[lane];
-                out[lane + 1] = (int16_t)rounded[lane + 2];
-                out[lane + 2] = (int16_t)rounded[lane + 1];
-                out[lane + 3] = (int16_t)rounded[lane + 3];
-            }
+        for (int32_t k = 0; k < group; k += 16) {
+            f16 scaled = load16(block + k) * splat16(inverse);
+            i16 rounded = (i16)(scaled + splat16(12582912.0f)) - 0x4B400000;  // to nearest, ties to even
+            s16 narrow = __builtin_convertvector(
+                __builtin_shufflevector(rounded, rounded, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15), s16);
+            memcpy(values + start + k, &narrow, sizeof narrow);
         }
     }
 }
