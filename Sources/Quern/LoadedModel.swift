@@ -65,12 +65,15 @@ public final class LoadedModel: Sendable {
         _ checkpoint: any Checkpoint, options: LoadOptions = LoadOptions(),
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
-        tokenizer = try checkpoint.tokenizerDefinition().map { try Tokenizer($0) }
+        let definition = try checkpoint.tokenizerDefinition()
+        var options = options
+        options.tokenCount = definition?.tokens.count
+        // The tokenizer's tables take as long as the weights of a small model: they are built beside them.
+        let tables = Background { try definition.map { try Tokenizer($0) } }
         (chatTemplate, chatTemplateProblem) = Self.template(checkpoint.chatTemplate)
         generationDefaults = checkpoint.generationDefaults
-        var options = options
-        options.tokenCount = tokenizer?.vocabularyCount
         engine = try Engine(checkpoint, options: options, progress: progress)
+        tokenizer = try tables.value() ?? nil
         endTokens = Set(checkpoint.config.eosTokenIDs + [tokenizer?.eosTokenID].compactMap { $0 })
         let config = engine.info.config
         info = ModelInfo(

@@ -2,6 +2,7 @@
 //
 // Layout: header (64 bytes), tensors (page-aligned), sections, index (JSON), footer. Every part carries a CRC-32C of its
 // raw bytes, checked when it is read. Invariant: nothing is handed out before its checksum matched.
+import Glibc
 import QuernJSON
 import QuernModel
 import QuernTensor
@@ -84,7 +85,7 @@ public struct Archive: Checkpoint {
         precondition(values.count + scales.count == tensor.part.byteCount)
         try PartReader(file: file, part: tensor.part).read(into: [values, scales])
         // The kernels' arithmetic relies on this bound; a checksum does not promise it.
-        guard !values.contains(0x80) else {
+        guard values.isEmpty || memchr(values.baseAddress!, 0x80, values.count) == nil else {
             throw CheckpointError(
                 .malformed, file: path, field: "tensor \"\(printable(name.utf8))\"", byteOffset: tensor.part.offset,
                 detail: "holds a weight of -128, allowed is -127...127")

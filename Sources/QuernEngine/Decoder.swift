@@ -36,6 +36,7 @@ final class Decoder {
         layers = try (0..<config.layerCount).map { try architecture.layer("model.layers.\($0).", loader) }
         finalNorm = try loader.vector("model.norm.weight")
         head = config.tiesEmbeddings ? embedding.matrix : try loader.linear("lm_head")
+        try loader.finish()
         weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
     }
 

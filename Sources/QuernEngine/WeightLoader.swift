@@ -1,10 +1,13 @@
 // Brings named tensors of a checkpoint into memory in the precision the engine was asked for.
 //
 // Owns: the arena of all weights. Does not own: file formats (QuernCheckpoint), which tensors a model has (Architectures/).
-// Invariant: shapes come from the checkpoint, which compared them with the configuration when it was opened.
+// Invariants: shapes come from the checkpoint, which compared them with the configuration when it was opened; nothing is
+// complete before `finish`.
+import Dispatch
 import QuernCheckpoint
 import QuernModel
 import QuernTensor
+import Synchronization
 
 final class WeightLoader {
     let arena = Arena()
@@ -16,6 +19,13 @@ final class WeightLoader {
     private let progress: @Sendable (Double) -> Void
     private let totalElements: Int
     private var loadedElements = 0
+    /// Matrices of an archive, read together at the end: reading is copying and checking, which every thread can share.
+    private var deferred: [DeferredRead] = []
+
+    private struct DeferredRead: Sendable {
+        let name: String
+        let matrix: QuantizedMatrix
+    }
 
     init(
         _ checkpoint: any Checkpoint, precision: Precision, threads: Int,
@@ -40,12 +50,13 @@ final class WeightLoader {
         switch precision {
         case .int8:
             let matrix = try QuantizedMatrix(TileShape(rows: rows, columns: columns, group: group), in: arena)
-            if let archive = checkpoint as? Archive {
-                try archive.readInt8(name, values: matrix.valueBytes, scales: matrix.scaleBytes)
+            if checkpoint is Archive {
+                deferred.append(DeferredRead(name: name, matrix: matrix))
             } else {
                 try Quantizer.quantize(
                     checkpoint, tensor: name, shape: matrix.shape, values: matrix.valueBytes,
                     scales: matrix.scaleBytes, threads: threads)
+                advance(rows * columns)
             }
             weights = .int8(matrix)
             loadedByteCount += matrix.byteCount
@@ -54,8 +65,8 @@ final class WeightLoader {
             try checkpoint.readRows(of: name, rows: 0..<rows, into: matrix.values.buffer)
             weights = .float32(matrix)
             loadedByteCount += rows * columns * 4
+            advance(rows * columns)
         }
-        advance(rows * columns)
         return Linear(weights: weights, bias: checkpoint.tensor(named: base + ".bias") == nil ? nil : try vector(base + ".bias"))
     }
 
@@ -67,6 +78,34 @@ final class WeightLoader {
         loadedByteCount += count * 4
         advance(count)
         return floats
+    }
+
+    /// Reads what was put off, in parallel. Throws the first error.
+    func finish() throws {
+        guard let archive = checkpoint as? Archive, !deferred.isEmpty else { return }
+        // The largest first, so that no thread is left with a big one at the end.
+        let jobs = deferred.sorted { $0.matrix.byteCount > $1.matrix.byteCount }
+        let next = Atomic<Int>(0)
+        let state = Mutex<(failure: CheckpointError?, elements: Int)>((nil, loadedElements))
+        DispatchQueue.concurrentPerform(iterations: min(threads, jobs.count)) { [progress, totalElements] _ in
+            while true {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < jobs.count, state.withLock({ $0.failure == nil }) else { return }
+                let matrix = jobs[index].matrix
+                do throws(CheckpointError) {
+                    try archive.readInt8(jobs[index].name, values: matrix.valueBytes, scales: matrix.scaleBytes)
+                } catch {
+                    state.withLock { $0.failure = $0.failure ?? error }
+                }
+                let done = state.withLock { state in
+                    state.elements += matrix.shape.rows * matrix.shape.columns
+                    return state.elements
+                }
+                progress(min(1, Double(done) / Double(totalElements)))
+            }
+        }
+        deferred = []
+        if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 
     private func tensor(_ name: String) throws -> TensorInfo {
