@@ -2,6 +2,10 @@
 //
 // Waiting spins for some tens of microseconds, the usual gap between two regions of a forward pass, and then sleeps on a
 // futex: on a small machine a spinning worker would take the processor from the threads that serve sockets.
+//
+// A region lasts until its slowest worker is done. When another process takes a worker's processor, every region waits for
+// the scheduler, and two threads are slower than one. The caller notices such waits and works alone for a while; since work
+// is shared by taking items, one worker can do all of it and no bit changes.
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
@@ -9,17 +13,26 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "quern_kernels.h"
 
-enum { SPINS = 2000 };
+enum {
+    SPINS = 2000,
+    LATE_NANOSECONDS = 200 * 1000,  // a wait this much longer than half the caller's own work means a lost processor
+    SOLO_FIRST = 128,               // regions worked alone after that, about a decode step
+    SOLO_MOST = 8192,
+};
 
 struct qk_pool {
     int threads;
     void (*work)(void *, int, int);
     void *context;
     int stop;
+    unsigned solo;         // regions the caller still works alone
+    unsigned solo_length;  // how many it will be after the next late region
+    unsigned punctual;     // regions since the last late one
     pthread_t *handles;
     _Alignas(64) atomic_uint epoch;      // changes when there is work
     _Alignas(64) atomic_uint remaining;  // workers that have not finished
@@ -89,6 +102,25 @@ static void wait_for_workers(qk_pool *pool) {
     atomic_store(&pool->waiting, 0);
 }
 
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// Two late regions soon after each other are a pattern: each further one doubles the time alone, punctuality forgives.
+static void judge(qk_pool *pool, int64_t worked, int64_t waited) {
+    if (waited < worked / 2 + LATE_NANOSECONDS) {
+        if (++pool->punctual >= SOLO_MOST) pool->solo_length = SOLO_FIRST;
+        return;
+    }
+    if (pool->punctual < SOLO_FIRST) {
+        pool->solo = pool->solo_length;
+        if (pool->solo_length < SOLO_MOST) pool->solo_length *= 2;
+    }
+    pool->punctual = 0;
+}
+
 void qk_pool_run(qk_pool *pool, void (*work)(void *, int, int), void *context) {
     if (pool->threads == 1) {
         work(context, 0, 1);
@@ -96,16 +128,24 @@ void qk_pool_run(qk_pool *pool, void (*work)(void *, int, int), void *context) {
     }
     pool->work = work;
     pool->context = context;
+    if (pool->solo > 0) {
+        pool->solo--;
+        work(context, 0, pool->threads);
+        return;
+    }
+    int64_t begin = nanoseconds();
     start(pool);
     work(context, 0, pool->threads);
+    int64_t middle = nanoseconds();
     wait_for_workers(pool);
+    judge(pool, middle - begin, nanoseconds() - middle);
 }
 
 qk_pool *qk_pool_create(int threads) {
     if (threads < 1) return NULL;
     qk_pool *pool = aligned_alloc(64, (sizeof(qk_pool) + 63) / 64 * 64);
     if (!pool) return NULL;
-    *pool = (qk_pool){.threads = 1};
+    *pool = (qk_pool){.threads = 1, .solo_length = SOLO_FIRST, .punctual = SOLO_FIRST};
     pool->handles = calloc((size_t)threads, sizeof(pthread_t));
     if (!pool->handles) {
         free(pool);

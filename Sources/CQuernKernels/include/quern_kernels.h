@@ -40,7 +40,8 @@ typedef struct qk_pool qk_pool;
 qk_pool *qk_pool_create(int threads);
 void qk_pool_destroy(qk_pool *pool);
 int qk_pool_thread_count(const qk_pool *pool);
-// Runs work(context, worker, workers) once on every worker and returns when all have returned. Not re-entrant.
+// Runs work(context, worker, workers) and returns when it is done: once on every worker, or on the caller alone after a
+// worker's processor was lost to another process. So `work` must take items until none is left. Not re-entrant.
 void qk_pool_run(qk_pool *pool, void (*work)(void *context, int worker, int workers), void *context);
 
 // Processors this process may run on by its affinity mask; 0 when the mask cannot be read.
