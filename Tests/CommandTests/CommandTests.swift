@@ -14,7 +14,7 @@ import Testing
         try QuernBinary.run(arguments, input: Array(input.utf8), environment: environment, folder: folder.url)
     }
 
-    @Test(arguments: ["serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "status"])
+    @Test(arguments: ["serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "eval", "status"])
     func everyCommandHasHelpWithExamples(_ command: String) throws {
         let help = try quern(command, "--help")
         #expect(help.status == 0)
@@ -135,6 +135,43 @@ import Testing
         #expect(try quern("logits", bare, "--tokens", "a").status == 2)
         #expect(try quern("logits", bare, "--tokens", "1", "--positions", "5").status == 2)
         #expect(try quern("logits", bare, "--tokens", "1", "--isa", "mmx").error.contains("mmx"))
+    }
+
+    @Test func benchReportsEveryLoad() throws {
+        let result = try quern("bench", tiny, "-p", "16,40", "-n", "6", "--batch", "1,3", "-r", "1", "--json")
+        #expect(result.status == 0, "\(result.error)")
+        let json = try JSONValue(parsing: result.output)
+        let results = json["results"]?.arrayValue ?? []
+        #expect(results.map { $0["kind"]?.stringValue } == ["prefill", "prefill", "decode", "decode"])
+        #expect(results.map { $0["tokens"]?.intValue } == [16, 40, 6, 6])
+        #expect(results.map { $0["batch"]?.intValue } == [1, 1, 1, 3])
+        #expect(results.allSatisfy { ($0["tokens_per_second"]?.doubleValue ?? 0) > 0 && ($0["wall_share"]?.doubleValue ?? 0) > 0 })
+        #expect((json["walls"]?["read_gb_per_second"]?.doubleValue ?? 0) > 0)
+        #expect(try quern("bench", tiny, "-p", "0").status == 2)
+        #expect(try quern("bench", tiny, "--batch", "1,x").status == 2)
+    }
+
+    @Test func evaluation() throws {
+        let text = (0..<400).map { "word\($0 % 37) " }.joined()
+        let corpus = try folder.write("corpus.txt", Array(text.utf8))
+        let perplexity = try quern("eval", "perplexity", tiny, "--corpus", corpus, "--length", "64", "--chunks", "2", "--json")
+        #expect(perplexity.status == 0, "\(perplexity.error)")
+        #expect(try JSONValue(parsing: perplexity.output)["tokens"] == 62)
+        let same = try quern("eval", "divergence", tiny, "--corpus", corpus, "--length", "64", "--precision", "f32", "--json")
+        let none = try JSONValue(parsing: same.output)["divergence"]
+        #expect(none?["mean_kl"]?.doubleValue == 0)
+        #expect(none?["same_top_1"]?.doubleValue == 1)
+        let packed = try quern("pack", tiny, "-o", "tiny.quern", "--receipt-corpus", corpus, "--receipt-chunks", "1")
+        #expect(packed.status == 0, "\(packed.error)")
+        #expect(try quern("eval", "divergence", "tiny.quern", "--corpus", corpus, "--length", "64").status == 2)
+        let found = try quern("eval", "divergence", "tiny.quern", "--reference", tiny, "--corpus", corpus, "--length", "64", "--json")
+        let kl = try JSONValue(parsing: found.output)["divergence"]?["mean_kl"]?.doubleValue ?? 0
+        #expect(kl > 0 && kl < 0.01)
+        let receipt = try JSONValue(parsing: try quern("inspect", "--json", "tiny.quern").output)["receipt"]
+        #expect((receipt?["rms_error"]?.doubleValue ?? 0) > 0.001)
+        #expect(receipt?["corpus"]?["tokens"] == 255)
+        #expect((receipt?["tensors"]?.arrayValue?.count ?? 0) > 10)
+        #expect(try quern("eval", "perplexity", tiny, "--corpus", "/nonexistent").status == 66)
     }
 
     @Test func noDaemon() throws {

@@ -46,10 +46,12 @@ struct BenchLoad {
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
-        guard let start = times.compactMap(\.first).max(), let end = times.compactMap(\.last).min(), end > start else {
-            throw Failure.general("--gen-tokens is too small for a batch of \(batch)")
-        }
-        let counted = times.reduce(0) { sum, list in sum + list.count { $0 > start && $0 <= end } }
-        return Double(counted) / ((end - start) / .seconds(1))
+        guard let start = times.compactMap(\.first).max(), let end = times.compactMap(\.last).min(),
+            let first = times.compactMap(\.first).min(), let last = times.compactMap(\.last).max(), last > first
+        else { throw Failure.general("the engine generated nothing") }
+        // A model so small that its sequences do not overlap is timed from its first token to its last.
+        let window = end > start ? (start, end) : (first, last)
+        let counted = times.reduce(0) { sum, list in sum + list.count { $0 > window.0 && $0 <= window.1 } }
+        return Double(counted) / ((window.1 - window.0) / .seconds(1))
     }
 }
