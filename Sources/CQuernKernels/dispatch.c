@@ -1,4 +1,7 @@
 // Chooses an operation table at run time. No constructors, no globals that change: the caller keeps the pointer.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <string.h>
 
 #include "ops.h"
@@ -6,7 +9,14 @@
 static const qk_ops scalar = {"scalar", &qk_linear_scalar, &qk_rows_scalar};
 #if defined(__x86_64__)
 static const qk_ops avx2 = {"avx2", &qk_linear_avx2, &qk_rows_avx2};
+static const qk_ops avxvnni = {"avxvnni", &qk_linear_avxvnni, &qk_rows_avx2};
 static const qk_ops avx512vnni = {"avx512vnni", &qk_linear_avx512vnni, &qk_rows_avx512};
+
+// Leaf 7, subleaf 1, EAX bit 4; older compilers do not know the name.
+static int has_avxvnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
 #endif
 
 static int is_supported(const qk_ops *ops) {
@@ -14,6 +24,7 @@ static int is_supported(const qk_ops *ops) {
     // __builtin_cpu_supports also asks the operating system (xgetbv) whether the registers are saved.
     int has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     if (ops == &avx2) return has_avx2;
+    if (ops == &avxvnni) return has_avx2 && has_avxvnni();
     if (ops == &avx512vnni)
         return has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -27,6 +38,7 @@ static const qk_ops *const tables[] = {
     &scalar,
 #if defined(__x86_64__)
     &avx2,
+    &avxvnni,
     &avx512vnni,
 #endif
 };

@@ -17,7 +17,7 @@ struct LoadingOptions: ParsableArguments {
     @Option(help: "int8 kernels, or f32 through BLAS for checking.")
     var precision: Precision = .int8
 
-    @Option(help: "Force a lower instruction set: scalar, avx2, avx512vnni (also QUERN_ISA).")
+    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni (also QUERN_ISA).")
     var isa: String?
 
     func validate() throws {
