@@ -2,6 +2,7 @@
 //
 // Invariant: the sockets are bound only while the endpoint's lock is held, and unlinked before it is released.
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -24,6 +25,12 @@ public enum QuernServer {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let application = Application(
             router: makeRouter(backend),
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [FlushBeforeClose()],
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                        maxHeaderFieldCount: limits.headerCount))),
             configuration: ApplicationConfiguration(address: .unixDomainSocket(path: endpoint.paths.http), backlog: 512),
             onServerRunning: { _ in
                 endpoint.restrict(endpoint.paths.http)

@@ -8,6 +8,8 @@ import QuernEngine
 /// Settings of the HTTP surface.
 public struct ServerLimits: Sendable {
     public var bodyBytes = 32 << 20
+    public var headerBytes = 32 << 10
+    public var headerCount = 100
     public var pingInterval = Duration.seconds(10)
     public var pipeIdleTimeout = Duration.seconds(10)
 

@@ -126,6 +126,17 @@ import Testing
         #expect(try chat().status == 200)
     }
 
+    @Test func headersAreBounded() throws {
+        for headers in [
+            (0..<150).map { "X-\($0): 1" }.joined(separator: "\r\n"), "X: " + String(repeating: "a", count: 40_000),
+        ] {
+            let connection = try UnixConnection(daemon.socket)
+            try connection.send(Array("GET /health HTTP/1.1\r\nHost: l\r\n\(headers)\r\n\r\n".utf8))
+            #expect(!String(decoding: (try? connection.readToEnd()) ?? [], as: UTF8.self).contains("200 OK"))
+        }
+        #expect(try daemon.request("GET", "/health").status == 200)
+    }
+
     @Test func contextOverflow() throws {
         let long = try chat(["messages": [["role": "user", "content": .string(String(repeating: "word ", count: 2000))]]])
         #expect(long.status == 400)

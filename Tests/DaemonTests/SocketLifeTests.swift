@@ -93,8 +93,8 @@ import Testing
         #expect(daemon.terminationStatus == 0)
     }
 
-    /// SIGTERM finishes what is running, refuses nothing halfway, then exits.
-    @Test func terminationDrains() throws {
+    /// SIGTERM finishes what is running, also for a client that reads slowly, then exits.
+    @Test(arguments: [0, 300_000] as [useconds_t]) func terminationDrains(_ pause: useconds_t) throws {
         let daemon = try TestDaemon()
         let connection = try UnixConnection(daemon.socket)
         let body = #"{"messages":[{"role":"user","content":"go"}],"max_tokens":300,"ignore_eos":true,"stream":true,"temperature":0}"#
@@ -102,6 +102,7 @@ import Testing
             "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
         var received = try connection.readSome()
         daemon.process.terminate()
+        usleep(pause)
         while true {
             let part = try connection.readSome()
             if part.isEmpty { break }
