@@ -78,7 +78,8 @@ import Testing
         daemon.standardError = FileHandle.nullDevice
         try daemon.run()
         let socket = runtime.path("quern/quern.sock")
-        for _ in 0..<500 where !FileManager.default.fileExists(atPath: runtime.path("quern/quern.pipe")) { usleep(20_000) }
+        // The two sockets come up independently of each other.
+        for _ in 0..<1000 where mode(socket) != 0o600 || mode(runtime.path("quern/quern.pipe")) != 0o600 { usleep(20_000) }
         #expect(mode(runtime.path("quern")) == 0o700)
         #expect(mode(socket) == 0o600)
         let status = try QuernBinary.run(["status", "--json"], environment: ["XDG_RUNTIME_DIR": runtime.url.path])
