@@ -27,7 +27,6 @@ struct PipeServer: Service {
             .bind(unixDomainSocketPath: endpoint.paths.pipe, cleanupExistingSocketFile: true) { channel in
                 channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
             }
-        endpoint.restrict(endpoint.paths.pipe)
         logger.notice("pipe socket ready", metadata: ["socket": "\(endpoint.paths.pipe)"])
         try await withGracefulShutdownHandler {
             try await server.executeThenClose { connections in

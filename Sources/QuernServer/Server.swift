@@ -20,6 +20,7 @@ public enum QuernServer {
         _ model: LoadedModel, at endpoint: SocketEndpoint, version: String, limits: ServerLimits = ServerLimits(),
         logger: Logger, signals: [UnixSignal] = [.sigterm, .sigint], onReady: @escaping @Sendable () -> Void = {}
     ) async throws {
+        umask(0o177)        // the sockets are their owner's alone from the moment they are bound
         let backend = Backend(model: model, limits: limits, version: version)
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -33,7 +34,6 @@ public enum QuernServer {
                         maxHeaderFieldCount: limits.headerCount))),
             configuration: ApplicationConfiguration(address: .unixDomainSocket(path: endpoint.paths.http), backlog: 512),
             onServerRunning: { _ in
-                endpoint.restrict(endpoint.paths.http)
                 logger.notice("ready", metadata: ["socket": "\(endpoint.paths.http)", "model": "\(model.info.id)"])
                 onReady()
             },

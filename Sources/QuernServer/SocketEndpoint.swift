@@ -99,9 +99,6 @@ public final class SocketEndpoint: Sendable {
         guard access(path, W_OK) == 0 else { throw .directory(path, reason: "is not writable") }
     }
 
-    /// Restricts a socket that was just bound to its owner.
-    func restrict(_ path: String) { chmod(path, 0o600) }
-
     /// Removes the sockets and gives up the lock.
     public func close() {
         unlink(paths.http)

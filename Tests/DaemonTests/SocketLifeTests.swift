@@ -94,6 +94,15 @@ import Testing
         #expect(daemon.terminationStatus == 0)
     }
 
+    /// The daemon answers and closes as soon as it has read a head; the client must not mind.
+    @Test func aQuickAnswerIsNeverLost() throws {
+        let daemon = try TestDaemon()
+        for _ in 0..<60 {
+            let status = try QuernBinary.run(["status", "--json", "--socket", daemon.socket])
+            #expect(status.status == 0, "\(status.error)")
+        }
+    }
+
     /// SIGTERM finishes what is running, also for a client that reads slowly, then exits.
     @Test(arguments: [0, 300_000] as [useconds_t]) func terminationDrains(_ pause: useconds_t) throws {
         let daemon = try TestDaemon()

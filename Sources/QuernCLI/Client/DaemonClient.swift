@@ -105,9 +105,11 @@ struct DaemonClient: Sendable {
                 head.headers.add(name: "Content-Type", value: "application/json")
                 head.headers.add(name: "Content-Length", value: "\(payload.readableBytes)")
             }
-            try await outbound.write(.head(head))
-            if let payload { try await outbound.write(.body(.byteBuffer(payload))) }
-            try await outbound.write(.end(nil))
+            // One write: a daemon that has read the head may answer and close before a second one. When even this
+            // one fails, what was answered early is still there to be read.
+            var request: [HTTPClientRequestPart] = [.head(head)]
+            if let payload { request.append(.body(.byteBuffer(payload))) }
+            try? await outbound.write(contentsOf: request + [.end(nil)])
             var parts = inbound.makeAsyncIterator()
             guard case .head(let response)? = try await parts.next() else {
                 throw Failure.noDaemon("\(socket): the daemon closed the connection")

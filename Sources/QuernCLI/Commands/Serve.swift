@@ -44,7 +44,6 @@ struct Serve: AsyncParsableCommand {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "quern")
         logger.logLevel = level
-        umask(0o077)        // whatever is created from here on is ours alone
         let endpoint = try SocketEndpoint(sockets.paths)
         do {
             let path = try ModelLocator.resolve(model)
