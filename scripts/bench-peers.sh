@@ -2,7 +2,7 @@
 # quern beside llama.cpp on the same weights, machine and threads: interleaved passes, medians, a markdown table.
 #
 # llama.cpp is built natively from the source that its PyPI package llama-cpp-python carries. Both engines get the same
-# checkpoint: llama.cpp as Q8_0, quern packed to int8.
+# checkpoint: llama.cpp as Q8_0, quern packed to int8 and run with both of its activation precisions.
 set -euo pipefail
 
 llama_version=0.3.36
@@ -86,7 +86,10 @@ mkdir -p "$results"
 [ -z "$quern_isa" ] || export QUERN_ISA=$quern_isa
 for pass in $(seq 1 "$passes"); do
     echo "pass $pass of $passes" >&2
-    "$quern" bench "$packed" -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json > "$results/quern-$pass.json"
+    for precision in int8 int8-fast; do
+        "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
+            > "$results/quern-$pass-$precision.json"
+    done
     for fa in 0 1; do
         "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
     done
@@ -96,13 +99,16 @@ done
 python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" <<'PYTHON'
 import json, re, statistics, sys
 folder, passes, model, threads, isa, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
-quern, llama, share = {}, {}, {}
+precisions = ("int8", "int8-fast")
+quern, llama, share = {p: {} for p in precisions}, {}, {}
 for n in range(1, passes + 1):
-    report = json.load(open(f"{folder}/quern-{n}.json"))
-    for r in report["results"]:
-        key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
-        quern.setdefault(key, []).append(r["tokens_per_second"])
-        share.setdefault(key, []).append(r["wall_share"])
+    for precision in precisions:
+        report = json.load(open(f"{folder}/quern-{n}-{precision}.json"))
+        for r in report["results"]:
+            key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
+            quern[precision].setdefault(key, []).append(r["tokens_per_second"])
+            if precision == "int8":
+                share.setdefault(key, []).append(r["wall_share"])
     both = {}
     for fa in (0, 1):
         for r in json.load(open(f"{folder}/llama-{n}-{fa}.json")):
@@ -115,12 +121,13 @@ for n in range(1, passes + 1):
     for key, value in both.items():
         llama.setdefault(key, []).append(value)
 print(f"{model}, {threads} threads, {isa}, {report['instruction_set']}; medians of {passes} interleaved passes, tok/s\n")
-print("| load | quern | llama.cpp Q8_0 | ratio | of the wall |\n|---|---:|---:|---:|---:|")
+print("| load | llama.cpp Q8_0 | int8 | ratio | of the wall | int8-fast | ratio |\n|---|---:|---:|---:|---:|---:|---:|")
 rows = []
-for key in quern:
-    a, b = statistics.median(quern[key]), statistics.median(llama[key])
+for key in llama:
+    peer, exact, fast = (statistics.median(rates[key]) for rates in (llama, *(quern[p] for p in precisions)))
     name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
-    print(f"| {name} | {a:.1f} | {b:.1f} | {a / b:.2f} | {100 * statistics.median(share[key]):.0f} % |")
-    rows.append({"kind": key[0], "size": key[1], "quern": quern[key], "llama": llama[key], "ratio": a / b})
+    print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact / peer:.2f} | {100 * statistics.median(share[key]):.0f} % "
+          f"| {fast:.1f} | {fast / peer:.2f} |")
+    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions}})
 json.dump({"model": model, "threads": int(threads), "isa": isa, "rows": rows}, open(out, "w"), indent=1)
 PYTHON

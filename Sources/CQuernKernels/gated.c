@@ -57,7 +57,7 @@ static void gate_group(const struct gated *task, int64_t group) {
         prefetch_group(w, group + 1);
         for (int64_t t = 0; t < tokens; t++) {
             task->ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
-            task->ops->rows->quantize_row(gate[t], columns, w->group, w->group,
+            task->ops->rows->quantize_row(gate[t], columns, w->group, w->group, 32767.0f,
                                           task->out.values + (token + t) * padded + group * w->group,
                                           task->out.scales + (token + t) * groups + group);
         }

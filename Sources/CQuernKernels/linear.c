@@ -79,11 +79,20 @@ static void quantize_work(void *context, int worker, int workers) {
     (void)workers;
     struct quantize *task = context;
     int64_t start, end;
-    while (qk_take(&task->division, worker, &start, &end))
-        for (int64_t i = start; i < end; i++)
-            task->ops->rows->quantize_row(task->x + i * task->ldx, task->columns, task->k_padded, task->group,
-                                    task->out.values + i * task->k_padded,
-                                    task->out.scales + i * (task->k_padded / task->group));
+    int64_t groups = task->k_padded / task->group;
+    while (qk_take(&task->division, worker, &start, &end)) {
+        for (int64_t i = start; i < end; i++) {
+            const float *x = task->x + i * task->ldx;
+            if (qk_are_bytes(task->ops, task->out))
+                task->ops->rows->quantize_row_bytes(x, task->columns, task->k_padded, task->group,
+                                                    (int8_t *)task->out.values + i * task->k_padded,
+                                                    task->out.scales + i * groups, task->out.offsets + i * groups);
+            else
+                task->ops->rows->quantize_row(x, task->columns, task->k_padded, task->group,
+                                              task->out.bits == 8 ? 127.0f : 32767.0f, task->out.values + i * task->k_padded,
+                                              task->out.scales + i * groups);
+        }
+    }
 }
 
 void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, int64_t m, int64_t columns,

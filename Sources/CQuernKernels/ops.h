@@ -11,7 +11,7 @@ enum {
     QK_ATTEND_TILE = 32,        // how many it takes where there is a choice
 };
 
-// Products of int8 weights and int16 activations, one weight tile (16 rows) at a time.
+// Products of int8 weights and integer activations, one weight tile (16 rows) at a time.
 typedef struct {
     int32_t tile_tokens;  // tokens q8_tile takes at once, at most QK_TILE_TOKENS
 
@@ -20,13 +20,21 @@ typedef struct {
     void (*q8_tile)(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
                     int32_t group, int32_t tokens, float *sums);
 
+    // The same sums for 8-bit activations in bytes (see qk_activations); NULL where bytes are not multiplied faster.
+    void (*q8_tile_bytes)(const int8_t *values, const uint16_t *scales, const int8_t *x, const float *x_scales,
+                          const int32_t *x_offsets, int64_t k, int32_t group, int32_t tokens, float *sums);
+
     int64_t (*multiply_wall)(int64_t rounds);  // multiply-accumulates done on registers; NULL where there is no probe
 } qk_linear_ops;
 
 // Everything that works on rows of floats.
 typedef struct {
     qk_weight_fit (*quantize_weights)(const float *weights, int32_t group, int8_t *values, uint16_t *scale);
-    void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values, float *scales);
+    // limit: the largest integer, 32767 or 127.
+    void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, float limit, int16_t *values,
+                         float *scales);
+    void (*quantize_row_bytes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values, float *scales,
+                               int32_t *offsets);
     void (*rmsnorm_row)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
     void (*rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim);
     void (*swiglu_row)(const float *gate, const float *up, float *out, int64_t n);

@@ -2,6 +2,7 @@
 const qk_row_ops QK_NAME(qk_rows) = {
     .quantize_weights = QK_NAME(qk_quantize_weights),
     .quantize_row = QK_NAME(qk_quantize_row),
+    .quantize_row_bytes = QK_NAME(qk_quantize_row_bytes),
     .rmsnorm_row = QK_NAME(qk_rmsnorm_row),
     .rope_row = QK_NAME(qk_rope_row),
     .swiglu_row = QK_NAME(qk_swiglu_row),

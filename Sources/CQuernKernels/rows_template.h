@@ -4,43 +4,65 @@
 // index % 8) that are added in one fixed tree, so all builds give the same bits.
 #include "lanes.h"
 
-static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int16_t *values,
-                              float *scales) {
+// The factor to integers up to limit for a group of which n columns exist. *group_values is x, or padded when it needs zeros.
+static inline float QK_NAME(group_factor)(const float *x, int64_t n, int32_t group, float limit, float *padded,
+                                          const float **group_values, float *scale) {
+    *group_values = x;
+    if (n < group) {
+        memset(padded, 0, (size_t)group * sizeof *padded);
+        if (n > 0) memcpy(padded, x, (size_t)n * sizeof *padded);
+        *group_values = x = padded;
+    }
+    // Magnitudes compare as integers, and so that a NaN is the largest and is not lost.
+    i16 largest = {0};
+    for (int32_t k = 0; k < group; k += 16) largest = __builtin_elementwise_max(largest, (i16)load16(x + k) & 0x7FFFFFFF);
+    int32_t top = __builtin_reduce_max(largest);
+    float magnitude;
+    memcpy(&magnitude, &top, sizeof top);
+
+    float inverse = magnitude > 0 ? limit / magnitude : 0.0f;
+    *scale = magnitude / limit;
+    if (magnitude <= 3.0e38f && inverse <= 3.0e38f) return inverse;
+    // Not finite: the scale carries the NaN into the sums. Too small to invert: zero is exact enough.
+    *scale = magnitude <= 1.0f ? 0.0f : NAN;
+    *group_values = memset(padded, 0, (size_t)group * sizeof *padded);
+    return 0.0f;
+}
+
+// To nearest, ties to even, for magnitudes below 2^22.
+static inline i16 QK_NAME(rounded)(f16 x) { return (i16)(x + splat16(12582912.0f)) - 0x4B400000; }
+
+static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, float limit,
+                                     int16_t *values, float *scales) {
     for (int64_t start = 0; start < k_padded; start += group) {
-        float block[64];
-        int64_t n = columns - start < group ? columns - start : group;
-        if (n < 0) n = 0;
-        memcpy(block, x + start, (size_t)n * sizeof *block);
-        memset(block + n, 0, (size_t)(group - n) * sizeof *block);
-
-        // Magnitudes compare as integers, and so that a NaN is the largest and is not lost.
-        i16 largest = {0};
+        float padded[64];
+        const float *block;
+        float inverse =
+            QK_NAME(group_factor)(x + start, columns - start, group, limit, padded, &block, scales + start / group);
         for (int32_t k = 0; k < group; k += 16) {
-            i16 bits = (i16)load16(block + k) & 0x7FFFFFFF;
-            i16 greater = bits > largest;
-            largest = (bits & greater) | (largest & ~greater);
-        }
-        int32_t top = 0;
-        for (int lane = 0; lane < 16; lane++) top = largest[lane] > top ? largest[lane] : top;
-        float magnitude;
-        memcpy(&magnitude, &top, sizeof top);
-
-        float scale = magnitude / 32767.0f;
-        float inverse = magnitude > 0 ? 32767.0f / magnitude : 0.0f;
-        if (!(magnitude <= 3.0e38f) || !(inverse <= 3.0e38f)) {
-            // Not finite: the scale carries the NaN into the sums. Too small to invert: zero is exact enough.
-            scale = magnitude <= 1.0f ? 0.0f : NAN;
-            memset(block, 0, sizeof block);
-            inverse = 0.0f;
-        }
-        scales[start / group] = scale;
-        for (int32_t k = 0; k < group; k += 16) {
-            f16 scaled = load16(block + k) * splat16(inverse);
-            i16 rounded = (i16)(scaled + splat16(12582912.0f)) - 0x4B400000;  // to nearest, ties to even
+            i16 integers = QK_NAME(rounded)(load16(block + k) * splat16(inverse));
             s16 narrow = __builtin_convertvector(
-                __builtin_shufflevector(rounded, rounded, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15), s16);
+                __builtin_shufflevector(integers, integers, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15), s16);
             memcpy(values + start + k, &narrow, sizeof narrow);
         }
+    }
+}
+
+static void QK_NAME(qk_quantize_row_bytes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values,
+                                           float *scales, int32_t *offsets) {
+    for (int64_t start = 0; start < k_padded; start += group) {
+        float padded[64];
+        const float *block;
+        float inverse =
+            QK_NAME(group_factor)(x + start, columns - start, group, 127.0f, padded, &block, scales + start / group);
+        i16 sums = {0};
+        for (int32_t k = 0; k < group; k += 16) {
+            i16 integers = QK_NAME(rounded)(load16(block + k) * splat16(inverse));
+            sums += integers;
+            b16 narrow = __builtin_convertvector(integers, b16);
+            memcpy(values + start + k, &narrow, sizeof narrow);
+        }
+        offsets[start / group] = -128 * __builtin_reduce_add(sums);
     }
 }
 

@@ -14,7 +14,7 @@ struct LoadingOptions: ParsableArguments {
     @Option(help: "Tokens of prompt and completion together (default: the model's, at most 8192).")
     var context: Int?
 
-    @Option(help: "int8 kernels, or f32 through BLAS for checking.")
+    @Option(help: "int8; int8-fast, whose prompts are read faster and a little less exactly; or f32 through BLAS for checking.")
     var precision: Precision = .int8
 
     @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni (also QUERN_ISA).")

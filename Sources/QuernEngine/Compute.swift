@@ -12,6 +12,7 @@ final class Compute {
     let maxTokens: Int
     let maxLogitRows: Int
     let activations: Activations
+    let gateInput: Activations          // input of the gate and up projections
     let gatedActivations: Activations   // input of the down projection
     let hidden: Floats      // [maxTokens, hiddenSize]: the residual stream
     let normed: Floats      // [maxTokens, hiddenSize]
@@ -26,7 +27,8 @@ final class Compute {
     private let arena: Arena
 
     init(
-        config: ModelConfig, instructionSet: InstructionSet, threads: Int, maxTokens: Int, maxLogitRows: Int
+        config: ModelConfig, instructionSet: InstructionSet, threads: Int, maxTokens: Int, maxLogitRows: Int,
+        gateInputBits: ActivationBits
     ) throws(SystemError) {
         kernels = Kernels(instructionSet)
         pool = try WorkerPool(threads: threads)
@@ -35,8 +37,9 @@ final class Compute {
         arena = Arena(chunkByteCount: 16 << 20)
         let queryWidth = config.headCount * config.headDim
         let keyWidth = config.kvHeadCount * config.headDim
-        let widest = max(config.hiddenSize, config.intermediateSize, queryWidth)
-        activations = try Activations(tokens: maxTokens, columns: widest, in: arena)
+        activations = try Activations(
+            tokens: maxTokens, columns: max(config.hiddenSize, config.intermediateSize, queryWidth), in: arena)
+        gateInput = try Activations(tokens: maxTokens, columns: config.hiddenSize, bits: gateInputBits, in: arena)
         gatedActivations = try Activations(tokens: maxTokens, columns: config.intermediateSize, in: arena)
         hidden = try arena.floats(maxTokens * config.hiddenSize)
         normed = try arena.floats(maxTokens * config.hiddenSize)

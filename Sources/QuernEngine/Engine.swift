@@ -15,7 +15,6 @@ public struct EngineOptions: Sendable {
     public var threads: Int?
     /// Tokens of prompt plus completion a sequence may have; nil takes the model's, at most 8192.
     public var contextLength: Int?
-    /// Int8 kernels, or f32 through BLAS.
     public var precision = Precision.int8
     /// Sequences computed together.
     public var maxSequences = 8
@@ -29,8 +28,15 @@ public struct EngineOptions: Sendable {
 
 /// Arithmetic of the linear layers.
 public enum Precision: String, Sendable, CaseIterable {
+    /// Int8 weights, 16-bit activations.
     case int8
+    /// The same, but with 8-bit activations into gate and up, more than half of a dense model's multiplications: faster prompts
+    /// where the processor multiplies bytes, for half again the divergence.
+    case int8Fast = "int8-fast"
+    /// Through BLAS, for checking.
     case float32 = "f32"
+
+    var gateInputBits: ActivationBits { self == .int8Fast ? .eight : .sixteen }
 }
 
 /// What loading decided.

@@ -27,11 +27,12 @@ struct EngineLoader {
         limits.maxSequences = max(1, options.maxSequences)
         let compute = try Compute(
             config: config, instructionSet: instructionSet, threads: threads,
-            maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences))
+            maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences),
+            gateInputBits: options.precision.gateInputBits)
         let loader = WeightLoader(checkpoint, precision: options.precision, threads: threads, progress: progress)
         let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
 
-        let isHalf = options.precision == .int8
+        let isHalf = options.precision != .float32
         let blocksPerSequence = (contextLength + KVStorage.blockSize - 1) / KVStorage.blockSize
         let blocks = blockCount(config, perSequence: blocksPerSequence, sequences: limits.maxSequences, isHalf: isHalf)
         let cache = try KVStorage(
@@ -46,7 +47,7 @@ struct EngineLoader {
         let info = EngineInfo(
             config: config, contextLength: contextLength, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
-            groupSize: options.precision == .int8 ? loader.groupSize : nil,
+            groupSize: options.precision != .float32 ? loader.groupSize : nil,
             weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, cacheBytes: cacheBytes)
         return EngineLoader(loop: loop, info: info)
     }

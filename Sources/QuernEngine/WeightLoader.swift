@@ -48,7 +48,7 @@ final class WeightLoader {
         let (rows, columns) = (try tensor(name).rows, try tensor(name).columns)
         let weights: Linear.Weights
         switch precision {
-        case .int8:
+        case .int8, .int8Fast:
             let matrix = try QuantizedMatrix(TileShape(rows: rows, columns: columns, group: group), in: arena)
             if checkpoint is Archive {
                 deferred.append(DeferredRead(name: name, matrix: matrix))

@@ -44,7 +44,7 @@ public struct Kernels: Sendable {
 
     public init(_ instructionSet: InstructionSet) { self.instructionSet = instructionSet }
 
-    /// Quantises `tokens` rows of `x` ([tokens, stride], the first `columns` of each) to int16 groups.
+    /// Quantises `tokens` rows of `x` ([tokens, stride], the first `columns` of each) to groups of integers.
     public func quantize(
         _ x: Floats, stride: Int, tokens: Int, columns: Int, group: Int, into out: Activations,
         pool: borrowing WorkerPool
@@ -86,6 +86,7 @@ public struct Kernels: Sendable {
     ) {
         let shape = gate.shape
         precondition(tokens > 0 && tokens <= min(x.capacity, out.capacity) && shape.paddedColumns <= x.columns)
+        precondition(out.bits == .sixteen, "the fused quantiser writes 16 bits")
         precondition(up.shape == shape && (shape.rows + shape.group - 1) / shape.group * shape.group <= out.columns)
         precondition((gateBias?.count ?? shape.rows) >= shape.rows && (upBias?.count ?? shape.rows) >= shape.rows)
         var gateJob = qk_matmul_job(weights: gate.handle, y: nil, ldy: 0, bias: gateBias?.base, accumulate: 0)

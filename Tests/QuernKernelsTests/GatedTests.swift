@@ -31,7 +31,7 @@ import Testing
             scales.withUnsafeMutableBufferPointer { scales in
                 qk_quantize_rows(
                     ops(isa), pool.handle, x, Int64(columns), Int64(m), Int64(columns), Int64(padded), Int32(group),
-                    qk_activations(values: values.baseAddress, scales: scales.baseAddress))
+                    qk_activations(values: values.baseAddress, scales: scales.baseAddress, offsets: nil, bits: 16))
             }
         }
         return (Quantised(values: values, scales: scales.bits), padded)
@@ -52,8 +52,9 @@ import Testing
                             withJob(up) { upJob in
                                 qk_q8_gated(
                                     ops(isa), pool.handle,
-                                    qk_activations(values: inValues.baseAddress, scales: inScales.baseAddress), Int64(m), &gateJob,
-                                    &upJob, qk_activations(values: outValues.baseAddress, scales: outScales.baseAddress))
+                                    qk_activations(values: inValues.baseAddress, scales: inScales.baseAddress, offsets: nil, bits: 16), Int64(m),
+                                    &gateJob, &upJob,
+                                    qk_activations(values: outValues.baseAddress, scales: outScales.baseAddress, offsets: nil, bits: 16))
                             }
                         }
                     }

@@ -70,6 +70,7 @@ struct MatmulOptions {
     var threads: Int32 = 1
     var bias: [Float]?
     var residual: [Float]?
+    var bits: Int32 = 16
 }
 
 /// Quantises x ([m, columns]) and multiplies; returns [m, rows].
@@ -78,10 +79,12 @@ func matmul(_ x: [Float], _ m: Int, _ w: Weights, _ options: MatmulOptions = Mat
     let table = ops(options.isa)
     var values = [Int16](repeating: 77, count: m * w.padded)
     var scales = [Float](repeating: 77, count: m * w.padded / w.group)
+    let offsets = UnsafeMutablePointer<Int32>.allocate(capacity: scales.count)
+    defer { offsets.deallocate() }
     var y = options.residual ?? [Float](repeating: .nan, count: m * w.rows)
     values.withUnsafeMutableBufferPointer { values in
         scales.withUnsafeMutableBufferPointer { scales in
-            let activations = qk_activations(values: values.baseAddress, scales: scales.baseAddress)
+            let activations = qk_activations(values: values.baseAddress, scales: scales.baseAddress, offsets: offsets, bits: options.bits)
             qk_quantize_rows(
                 table, pool.handle, x, Int64(w.columns), Int64(m), Int64(w.columns), Int64(w.padded), Int32(w.group),
                 activations)

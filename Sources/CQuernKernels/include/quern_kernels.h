@@ -47,7 +47,7 @@ void qk_pool_run(qk_pool *pool, void (*work)(void *context, int worker, int work
 // Processors this process may run on by its affinity mask; 0 when the mask cannot be read.
 int qk_affinity_count(void);
 
-// ---- int8 weights x int16 activations --------------------------------------------------------------------------------
+// ---- int8 weights x int16 or int8 activations -----------------------------------------------------------------------------
 
 // Weights in tiles of 16 rows: values[((row/16)*(k_padded/4) + k/4)*64 + (row%16)*4 + k%4],
 // scales[((row/16)*(k_padded/group) + k/group)*16 + row%16] (IEEE half bit patterns).
@@ -60,11 +60,15 @@ typedef struct {
     int32_t group;     // 32 or 64
 } qk_q8_matrix;
 
-// Activations of m tokens quantised per (token, group): int16 in -32767...32767, stored per 4 columns as x0 x2 x1 x3
-// (the order in which the even/odd split of the weights wants them), and one float scale per group.
+// Activations of m tokens quantised per (token, group), with one float scale per group. With 16 bits they are int16 in
+// -32767...32767, stored per 4 columns as x0 x2 x1 x3 (the order in which the even/odd split of the weights wants them).
+// With 8 bits they lie in -127...127: where the instruction set multiplies bytes they are stored as int8 in column order, with
+// -128 times their sum as the offset of the group (the weights enter as unsigned bytes, 128 higher); elsewhere like 16 bits.
 typedef struct {
-    int16_t *values;  // [m, k_padded]
-    float *scales;    // [m, k_padded / group]
+    int16_t *values;   // [m, k_padded]
+    float *scales;     // [m, k_padded / group]
+    int32_t *offsets;  // [m, k_padded / group]; may be NULL with 16 bits
+    int32_t bits;      // 16 or 8
 } qk_activations;
 
 // Quantises x [m, columns] (row stride ldx floats) into out; columns past `columns` up to k_padded become zero.

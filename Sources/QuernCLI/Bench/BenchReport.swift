@@ -31,6 +31,7 @@ struct BenchReport {
         median(series.runs) / Double(series.batch) * Double(info.weightBytes)
     }
 
+    /// The multiply wall is that of exact 16-bit products, which int8-fast can pass: part of it multiplies bytes.
     /// Few sequences are bound by memory, many and prompts by arithmetic; the nearer wall is the one that counts.
     private func wallShare(_ series: BenchSeries) -> Double {
         let arithmetic = multiplyRate > 0 ? median(series.runs) * multiplies(series) / multiplyRate : 0
@@ -65,7 +66,7 @@ struct BenchReport {
         var lines = [
             "\(info.id): \(info.precision.rawValue), \(info.threads) threads, \(info.instructionSet)",
             String(
-                format: "walls: read %.1f GB/s, multiply %.0f GMAC/s, %.2f GHz", readBandwidth / 1e9, multiplyRate / 1e9, clock / 1e9),
+                format: "walls: read %.1f GB/s, multiply %.0f GMAC/s (16-bit), %.2f GHz", readBandwidth / 1e9, multiplyRate / 1e9, clock / 1e9),
         ]
         for series in series {
             let spread = (series.runs.max() ?? 0) - (series.runs.min() ?? 0)

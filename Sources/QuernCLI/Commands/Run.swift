@@ -45,7 +45,7 @@ struct Run: AsyncParsableCommand {
         let answer = AnswerWriter()
         let socket = sockets.paths.http
         // Loading options describe a model in this process, so they ask for one.
-        let wantsOwn = local || loading.precision == .float32 || loading.isa != nil || loading.context != nil || loading.threads != nil
+        let wantsOwn = local || loading.precision != .int8 || loading.isa != nil || loading.context != nil || loading.threads != nil
         if !wantsOwn, let daemon = try await DaemonClient.connect(socket, serving: model) {
             try await askDaemon(daemon, text, answer)
         } else {

@@ -12,9 +12,9 @@ struct FeedForward {
         let hiddenSize = down.rows
         let output = down.into(compute.hidden, stride: hiddenSize, accumulates: true)
         if case .int8(let gateMatrix) = gate.weights, case .int8(let upMatrix) = up.weights {
-            compute.quantize(compute.normed, stride: hiddenSize, tokens: tokens, for: gateMatrix)
+            compute.quantize(compute.normed, stride: hiddenSize, tokens: tokens, for: gateMatrix, into: compute.gateInput)
             compute.kernels.gated(
-                compute.activations, tokens: tokens, gate: gateMatrix, gateBias: gate.bias, up: upMatrix, upBias: up.bias,
+                compute.gateInput, tokens: tokens, gate: gateMatrix, gateBias: gate.bias, up: upMatrix, upBias: up.bias,
                 into: compute.gatedActivations, pool: compute.pool)
             compute.multiply(compute.gatedActivations, tokens: tokens, output)
         } else {

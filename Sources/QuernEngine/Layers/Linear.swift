@@ -57,7 +57,7 @@ extension Compute {
     ) {
         switch first.linear.weights {
         case .int8(let matrix):
-            quantize(x, stride: stride, tokens: tokens, for: matrix)
+            quantize(x, stride: stride, tokens: tokens, for: matrix, into: activations)
             multiply(activations, tokens: tokens, first, second, third)
         case .float32:
             first.multiplyInFloat(x, stride: stride, tokens: tokens)
@@ -68,11 +68,10 @@ extension Compute {
 }
 
 extension Compute {
-    /// Quantises `x` into `activations` as `matrix` wants its input.
-    func quantize(_ x: Floats, stride: Int, tokens: Int, for matrix: QuantizedMatrix) {
+    /// Quantises `x` as `matrix` wants its input.
+    func quantize(_ x: Floats, stride: Int, tokens: Int, for matrix: QuantizedMatrix, into out: Activations) {
         kernels.quantize(
-            x, stride: stride, tokens: tokens, columns: matrix.shape.columns, group: matrix.shape.group, into: activations,
-            pool: pool)
+            x, stride: stride, tokens: tokens, columns: matrix.shape.columns, group: matrix.shape.group, into: out, pool: pool)
     }
 
     /// Applies up to three int8 projections to quantised input.
