@@ -1,8 +1,13 @@
 // The paged KV cache and attention: where a token's keys lie, and the division of work among workers.
 //
 // Keys of a block are transposed, [head_dim, block_size] per head; values are [block_size, head_dim].
+#include <math.h>
+#include <string.h>
+
 #include "ops.h"
 #include "parallel.h"
+
+#pragma clang fp contract(off)
 
 enum { SERIAL_FLOATS = 4 * 1024 };
 
@@ -15,6 +20,44 @@ struct store {
     qk_division division;
 };
 
+// x as integers; returns their scale, NaN when x is not finite.
+static float quantize_head(const float *x, int64_t n, int8_t *out) {
+    float top = 0;
+    for (int64_t d = 0; d < n; d++) {
+        if (!(fabsf(x[d]) <= 3.0e38f)) {
+            memset(out, 0, (size_t)n);
+            return NAN;
+        }
+        top = fmaxf(top, fabsf(x[d]));
+    }
+    float inverse = top > 1e-30f ? 127.0f / top : 0.0f;
+    for (int64_t d = 0; d < n; d++) out[d] = (int8_t)rintf(x[d] * inverse);
+    return top / 127.0f;
+}
+
+// The first key of token i's block for one head: of this step, or of the cache. Another worker may just be storing it.
+static const float *base_key(const struct store *t, int64_t i, int32_t head, int64_t at) {
+    qk_token_ref token = t->tokens[i];
+    int64_t place = token.position % t->layer.block_size, first = i - place;
+    if (first >= 0 && t->tokens[first].block_table == token.block_table && t->tokens[first].position == token.position - place)
+        return t->k + first * t->ldk + head * t->layer.head_dim;
+    return t->layer.k_bases + at / t->layer.block_size;
+}
+
+static void store_int8(const struct store *t, int64_t i, int32_t head, int64_t at, int64_t place, const float *k, const float *v) {
+    const qk_kv_layer *layer = &t->layer;
+    int64_t size = layer->block_size, head_dim = layer->head_dim, scale = at / head_dim + place;
+    const float *base = base_key(t, i, head, at);
+    int8_t key[256];
+    float rest[256];
+    for (int64_t d = 0; d < head_dim; d++) rest[d] = k[d] - base[d];
+    if (place == 0) memcpy(layer->k_bases + at / size, k, (size_t)head_dim * sizeof *k);
+    qk_rotate_head(rest, head_dim);
+    layer->k_scales[scale] = quantize_head(rest, head_dim, key);
+    layer->v_scales[scale] = quantize_head(v, head_dim, (int8_t *)layer->v + at + place * head_dim);
+    for (int64_t d = 0; d < head_dim; d++) ((int8_t *)layer->k)[at + d * size + place] = key[d];
+}
+
 static void store_token(const struct store *t, int64_t i) {
     const qk_kv_layer *layer = &t->layer;
     int64_t size = layer->block_size, head_dim = layer->head_dim;
@@ -23,7 +66,9 @@ static void store_token(const struct store *t, int64_t i) {
     for (int32_t head = 0; head < layer->kv_heads; head++) {
         int64_t at = token.block_table[token.position / size] * layer->block_stride + head * size * head_dim;
         const float *k = t->k + i * t->ldk + head * head_dim, *v = t->v + i * t->ldv + head * head_dim;
-        if (layer->is_f16) {
+        if (layer->format == QK_KV_INT8) {
+            store_int8(t, i, head, at, place, k, v);
+        } else if (layer->format == QK_KV_HALF) {
             uint16_t half[256];
             t->ops->rows->store_half(k, half, head_dim);
             for (int64_t d = 0; d < head_dim; d++) ((uint16_t *)layer->k)[at + d * size + place] = half[d];
@@ -76,11 +121,11 @@ static int32_t tile_tokens(int32_t group_heads) {
     return group_heads < QK_ATTEND_TILE ? QK_ATTEND_TILE / group_heads : 1;
 }
 
-// Scores and running outputs of every row of a tile.
+// Scores, running outputs and rotated queries of every row of a tile.
 int64_t qk_attention_scratch_floats(int32_t heads, int32_t kv_heads, int32_t head_dim, int32_t block_size) {
     int32_t group_heads = heads / kv_heads;
     int64_t rows = (int64_t)tile_tokens(group_heads) * group_heads;
-    return (rows * (block_size + head_dim) + 15) / 16 * 16;
+    return (rows * (block_size + 2 * head_dim) + 15) / 16 * 16;
 }
 
 // One key head and one tile of tokens, cut into runs of one sequence.

@@ -12,6 +12,7 @@ enum { ROWS_AT_ONCE = 6 };  // rows whose accumulators stay in registers
 struct QK_NAME(rows_of) {
     const float *q[QK_ATTEND_ROWS];
     float top[QK_ATTEND_ROWS], mass[QK_ATTEND_ROWS];
+    float offset[QK_ATTEND_ROWS];  // with int8: what the block's base key adds to every score
     float *scores;  // [rows, block_size]
     float *sums;    // [rows, head_dim]
 };
@@ -20,45 +21,60 @@ struct QK_NAME(rows_of) {
 struct QK_NAME(pass) {
     const void *plane;
     int64_t at;        // element of the block's first value for this head
+    const float *scales;  // of the block's positions for this head, or NULL
     int32_t n, size, head_dim;
     float scale;
 };
 
 static inline __attribute__((always_inline)) f16 QK_NAME(load_kv16)(const struct QK_NAME(pass) *pass, int64_t offset,
-                                                                      const int half) {
+                                                                      const qk_kv_format format) {
     int64_t at = pass->at + offset;
-    return half ? load_half16((const uint16_t *)pass->plane + at) : load16((const float *)pass->plane + at);
+    if (format == QK_KV_FLOAT) return load16((const float *)pass->plane + at);
+    if (format == QK_KV_HALF) return load_half16((const uint16_t *)pass->plane + at);
+    b16 bytes;
+    memcpy(&bytes, (const int8_t *)pass->plane + at, sizeof bytes);
+    return __builtin_convertvector(bytes, f16);
 }
 
 static inline __attribute__((always_inline)) f8 QK_NAME(load_kv8)(const struct QK_NAME(pass) *pass, int64_t offset,
-                                                                      const int half) {
+                                                                      const qk_kv_format format) {
     int64_t at = pass->at + offset;
-    return half ? load_half8((const uint16_t *)pass->plane + at) : load8((const float *)pass->plane + at);
+    if (format == QK_KV_FLOAT) return load8((const float *)pass->plane + at);
+    if (format == QK_KV_HALF) return load_half8((const uint16_t *)pass->plane + at);
+    b8 bytes;
+    memcpy(&bytes, (const int8_t *)pass->plane + at, sizeof bytes);
+    return __builtin_convertvector(bytes, f8);
 }
 
 // scores[row][p] of `rows` rows for all positions below n, rounded up to sixteen.
 static inline __attribute__((always_inline)) void QK_NAME(score)(const struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                 const struct QK_NAME(pass) *pass, const int half) {
+                                                                 const struct QK_NAME(pass) *pass, const qk_kv_format format) {
     for (int32_t p = 0; p < pass->n; p += 16) {
         f16 dot[ROWS_AT_ONCE];
         for (int i = 0; i < rows; i++) dot[i] = splat16(0.0f);
         for (int32_t d = 0; d < pass->head_dim; d++) {
-            f16 key = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p, half);
+            f16 key = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p, format);
             for (int i = 0; i < rows; i++) dot[i] = fma16(splat16(r->q[first + i][d]), key, dot[i]);
         }
-        for (int i = 0; i < rows; i++) store16(r->scores + (first + i) * pass->size + p, dot[i] * splat16(pass->scale));
+        f16 scale = splat16(pass->scale);
+        if (format == QK_KV_INT8) scale *= load16(pass->scales + p);
+        for (int i = 0; i < rows; i++) {
+            f16 score = dot[i] * scale;
+            if (format == QK_KV_INT8) score += splat16(r->offset[first + i]);
+            store16(r->scores + (first + i) * pass->size + p, score);
+        }
     }
 }
 
 // sums[row][d] += weights[row][p] * v[p][d] over the positions below n.
 static inline __attribute__((always_inline)) void QK_NAME(gather)(const struct QK_NAME(rows_of) *r, int first, const int rows,
-                                                                  const struct QK_NAME(pass) *pass, const int half) {
+                                                                  const struct QK_NAME(pass) *pass, const qk_kv_format format) {
     int32_t d = 0;
     for (; d + 16 <= pass->head_dim; d += 16) {
         f16 sum[ROWS_AT_ONCE];
         for (int i = 0; i < rows; i++) sum[i] = load16(r->sums + (first + i) * pass->head_dim + d);
         for (int32_t p = 0; p < pass->n; p++) {
-            f16 value = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d, half);
+            f16 value = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d, format);
             for (int i = 0; i < rows; i++) sum[i] = fma16(splat16(r->scores[(first + i) * pass->size + p]), value, sum[i]);
         }
         for (int i = 0; i < rows; i++) store16(r->sums + (first + i) * pass->head_dim + d, sum[i]);
@@ -68,40 +84,42 @@ static inline __attribute__((always_inline)) void QK_NAME(gather)(const struct Q
             f8 sum = load8(r->sums + (first + i) * pass->head_dim + d);
             for (int32_t p = 0; p < pass->n; p++)
                 sum = fma8(splat8(r->scores[(first + i) * pass->size + p]),
-                           QK_NAME(load_kv8)(pass, (int64_t)p * pass->head_dim + d, half), sum);
+                           QK_NAME(load_kv8)(pass, (int64_t)p * pass->head_dim + d, format), sum);
             store8(r->sums + (first + i) * pass->head_dim + d, sum);
         }
     }
 }
 
 // Runs `step` over all rows from `first` on, six at a time; the counts are constants in every call.
-#define QK_FOR_ROWS(step, r, first, rows, pass, half)                                                      \
+#define QK_FOR_ROWS(step, r, first, rows, pass, format)                                                     \
     do {                                                                                                   \
         int32_t i_ = first;                                                                                \
-        for (; i_ + ROWS_AT_ONCE <= (rows); i_ += ROWS_AT_ONCE) step(r, i_, ROWS_AT_ONCE, pass, half);     \
+        for (; i_ + ROWS_AT_ONCE <= (rows); i_ += ROWS_AT_ONCE) step(r, i_, ROWS_AT_ONCE, pass, format);     \
         switch ((rows)-i_) {                                                                               \
-            case 5: step(r, i_, 5, pass, half); break;                                                     \
-            case 4: step(r, i_, 4, pass, half); break;                                                     \
-            case 3: step(r, i_, 3, pass, half); break;                                                     \
-            case 2: step(r, i_, 2, pass, half); break;                                                     \
-            case 1: step(r, i_, 1, pass, half); break;                                                     \
+            case 5: step(r, i_, 5, pass, format); break;                                                     \
+            case 4: step(r, i_, 4, pass, format); break;                                                     \
+            case 3: step(r, i_, 3, pass, format); break;                                                     \
+            case 2: step(r, i_, 2, pass, format); break;                                                     \
+            case 1: step(r, i_, 1, pass, format); break;                                                     \
         }                                                                                                  \
     } while (0)
 
 static void QK_NAME(score_all)(const struct QK_NAME(rows_of) *r, int32_t first, int32_t rows, const struct QK_NAME(pass) *pass,
-                               int is_f16) {
-    if (is_f16)
-        QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, 1);
-    else
-        QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, 0);
+                               qk_kv_format format) {
+    switch (format) {
+        case QK_KV_FLOAT: QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, QK_KV_FLOAT); break;
+        case QK_KV_HALF: QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, QK_KV_HALF); break;
+        case QK_KV_INT8: QK_FOR_ROWS(QK_NAME(score), r, first, rows, pass, QK_KV_INT8); break;
+    }
 }
 
 static void QK_NAME(gather_all)(const struct QK_NAME(rows_of) *r, int32_t first, int32_t rows, const struct QK_NAME(pass) *pass,
-                                int is_f16) {
-    if (is_f16)
-        QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, 1);
-    else
-        QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, 0);
+                                qk_kv_format format) {
+    switch (format) {
+        case QK_KV_FLOAT: QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, QK_KV_FLOAT); break;
+        case QK_KV_HALF: QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, QK_KV_HALF); break;
+        case QK_KV_INT8: QK_FOR_ROWS(QK_NAME(gather), r, first, rows, pass, QK_KV_INT8); break;
+    }
 }
 
 // scores[0..<n] -> e^(score - top), zero from n to `width` (a multiple of sixteen); returns their sum.
@@ -130,7 +148,7 @@ static inline float QK_NAME(highest)(const float *scores, int32_t n, float top) 
 
 // Asks for the first n positions of a block. Between two layers the whole model has passed through the caches.
 static inline void QK_NAME(prefetch_block)(const qk_kv_layer *layer, int32_t block, int32_t kv_head, int32_t n) {
-    int64_t width = layer->is_f16 ? 2 : 4, size = layer->block_size, head_dim = layer->head_dim;
+    int64_t width = layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1, size = layer->block_size, head_dim = layer->head_dim;
     int64_t at = (block * layer->block_stride + (int64_t)kv_head * size * head_dim) * width;
     const char *k = (const char *)layer->k + at, *v = (const char *)layer->v + at;
     for (int64_t d = 0; d < head_dim; d++)
@@ -138,14 +156,30 @@ static inline void QK_NAME(prefetch_block)(const qk_kv_layer *layer, int32_t blo
     for (int64_t byte = 0; byte < n * head_dim * width; byte += 64) __builtin_prefetch(v + byte);
 }
 
+// The scores of the block's base key. The rows' queries are given unrotated.
+static void QK_NAME(add_base)(struct QK_NAME(rows_of) *r, const float *const *q, int32_t first, int32_t rows, const float *base,
+                              int32_t head_dim, float scale) {
+    for (int32_t i = first; i < rows; i++) {
+        f8 dot = {0};
+        for (int32_t d = 0; d < head_dim; d += 8) dot = fma8(load8(q[i] + d), load8(base + d), dot);
+        r->offset[i] = sum8(dot) * scale;
+    }
+}
+
 static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t ldo, const qk_token_ref *tokens, int32_t count,
                         int32_t group_heads, int32_t kv_head, const qk_kv_layer *layer, float scale, float *scratch) {
     const int32_t head_dim = layer->head_dim, size = layer->block_size, rows = count * group_heads;
     struct QK_NAME(rows_of) r;
+    const float *plain[QK_ATTEND_ROWS];
     r.scores = scratch;
     r.sums = scratch + (int64_t)rows * size;
     for (int32_t i = 0; i < rows; i++) {
-        r.q[i] = q + (int64_t)(i / group_heads) * ldq + (int64_t)(i % group_heads) * head_dim;
+        r.q[i] = plain[i] = q + (int64_t)(i / group_heads) * ldq + (int64_t)(i % group_heads) * head_dim;
+        if (layer->format == QK_KV_INT8) {
+            float *rotated = r.sums + (int64_t)(rows + i) * head_dim;
+            r.q[i] = memcpy(rotated, r.q[i], (size_t)head_dim * sizeof *q);
+            qk_rotate_head(rotated, head_dim);
+        }
         r.top[i] = -INFINITY;
         r.mass[i] = 0;
     }
@@ -159,8 +193,12 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
         int32_t left = last + 1 - start - size;
         if (left > 0)
             QK_NAME(prefetch_block)(layer, tokens[0].block_table[start / size + 1], kv_head, left < size ? left : size);
-        struct QK_NAME(pass) keys = {layer->k, at, width, size, head_dim, scale};
-        QK_NAME(score_all)(&r, skipped, rows, &keys, layer->is_f16);
+        const float *k_scales = layer->k_scales ? layer->k_scales + at / head_dim : NULL;
+        const float *v_scales = layer->v_scales ? layer->v_scales + at / head_dim : NULL;
+        struct QK_NAME(pass) keys = {layer->k, at, k_scales, width, size, head_dim, scale};
+        if (layer->format == QK_KV_INT8)
+            QK_NAME(add_base)(&r, plain, skipped, rows, layer->k_bases + at / size, head_dim, scale);
+        QK_NAME(score_all)(&r, skipped, rows, &keys, layer->format);
         for (int32_t i = skipped; i < rows; i++) {
             int32_t seen = tokens[i / group_heads].position + 1 - start;
             int32_t n = seen < size ? seen : size;
@@ -170,9 +208,11 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
             r.top[i] = top;
             r.mass[i] = r.mass[i] * shrink + QK_NAME(weigh)(scores, n, (width + 15) / 16 * 16, top);
             for (int32_t d = 0; d < head_dim; d += 8) store8(sum + d, load8(sum + d) * splat8(shrink));
+            if (v_scales)
+                for (int32_t p = 0; p < n; p++) scores[p] *= v_scales[p];
         }
-        struct QK_NAME(pass) values = {layer->v, at, width, size, head_dim, scale};
-        QK_NAME(gather_all)(&r, skipped, rows, &values, layer->is_f16);
+        struct QK_NAME(pass) values = {layer->v, at, v_scales, width, size, head_dim, scale};
+        QK_NAME(gather_all)(&r, skipped, rows, &values, layer->format);
     }
     for (int32_t i = 0; i < rows; i++) {
         f8 inverse = splat8(1.0f / r.mass[i]);

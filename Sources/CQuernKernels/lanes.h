@@ -55,6 +55,7 @@ QK_DEFINE_LANES(f16, i16, 16)
 
 typedef int16_t s16 __attribute__((vector_size(32)));
 typedef int8_t b16 __attribute__((vector_size(16)));
+typedef int8_t b8 __attribute__((vector_size(8)));
 
 // The last n < 8 floats, padded with zeros.
 static inline f8 load_tail(const float *x, int64_t n) {

@@ -48,6 +48,26 @@ typedef struct {
                    int32_t group_heads, int32_t kv_head, const qk_kv_layer *layer, float scale, float *scratch);
 } qk_row_ops;
 
+// The orthonormal Walsh-Hadamard transform of each of x's power-of-two blocks, the largest that divide n. Products of two rotated
+// vectors are those of the vectors; a channel far larger than the others, which would cost an 8-bit scale its
+// precision, is spread over all of them (QuaRot, arXiv 2404.00456).
+static inline void qk_rotate_head(float *x, int64_t n) {
+    int64_t block = n & -n;
+    float scale = 1.0f / __builtin_sqrtf((float)block);
+    for (int64_t start = 0; start < n; start += block) {
+        for (int64_t half = 1; half < block; half *= 2) {
+            for (int64_t i = start; i < start + block; i += 2 * half) {
+                for (int64_t j = i; j < i + half; j++) {
+                    float a = x[j], b = x[j + half];
+                    x[j] = a + b;
+                    x[j + half] = a - b;
+                }
+            }
+        }
+        for (int64_t j = start; j < start + block; j++) x[j] *= scale;
+    }
+}
+
 struct qk_ops {
     const char *name;
     const qk_linear_ops *linear;

@@ -4,8 +4,10 @@ import Foundation
 import Quern
 import QuernEngine
 import QuernServer
+import QuernTensor
 
 extension Precision: ExpressibleByArgument {}
+extension KVFormat: ExpressibleByArgument {}
 
 struct LoadingOptions: ParsableArguments {
     @Option(help: "Kernel threads (default: what affinity and cgroup allow).")
@@ -16,6 +18,9 @@ struct LoadingOptions: ParsableArguments {
 
     @Option(help: "int8; int8-fast, whose prompts are read faster and a little less exactly; or f32 through BLAS for checking.")
     var precision: Precision = .int8
+
+    @Option(help: "How keys and values are kept: f16, or int8 in half the memory.")
+    var kv: KVFormat = .half
 
     @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni (also QUERN_ISA).")
     var isa: String?
@@ -30,6 +35,7 @@ struct LoadingOptions: ParsableArguments {
         options.threads = threads
         options.contextLength = context
         options.precision = precision
+        options.cacheFormat = kv
         options.instructionSet = isa ?? ProcessInfo.processInfo.environment["QUERN_ISA"].flatMap { $0.isEmpty ? nil : $0 }
         return options
     }

@@ -16,6 +16,8 @@ public struct EngineOptions: Sendable {
     /// Tokens of prompt plus completion a sequence may have; nil takes the model's, at most 8192.
     public var contextLength: Int?
     public var precision = Precision.int8
+    /// How keys and values are kept; f32 with `Precision.float32`, which is for checking.
+    public var cacheFormat = KVFormat.half
     /// Sequences computed together.
     public var maxSequences = 8
     /// Tokens the tokenizer knows; embedding rows beyond are padding, refused in prompts and never sampled. Nil: all rows.
@@ -54,6 +56,7 @@ public struct EngineInfo: Sendable {
     /// Those of them in the language-model head.
     public let headBytes: Int
     public let cacheBytes: Int
+    public let cacheFormat: KVFormat
 }
 
 public final class Engine: Sendable {

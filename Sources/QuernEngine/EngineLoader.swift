@@ -32,12 +32,12 @@ struct EngineLoader {
         let loader = WeightLoader(checkpoint, precision: options.precision, threads: threads, progress: progress)
         let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
 
-        let isHalf = options.precision != .float32
+        let format = options.precision == .float32 ? .float32 : options.cacheFormat
         let blocksPerSequence = (contextLength + KVStorage.blockSize - 1) / KVStorage.blockSize
-        let blocks = blockCount(config, perSequence: blocksPerSequence, sequences: limits.maxSequences, isHalf: isHalf)
+        let blocks = blockCount(config, perSequence: blocksPerSequence, sequences: limits.maxSequences, format: format)
         let cache = try KVStorage(
             layers: config.layerCount, blockCount: blocks, kvHeads: config.kvHeadCount, headDim: config.headDim,
-            isHalf: isHalf)
+            format: format)
         let cacheBytes = cache.byteCount
         let scheduler = try Scheduler(
             pool: BlockPool(blockCount: blocks), blocksPerSequence: blocksPerSequence, limits: limits)
@@ -48,7 +48,7 @@ struct EngineLoader {
             config: config, contextLength: contextLength, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision != .float32 ? loader.groupSize : nil,
-            weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, cacheBytes: cacheBytes)
+            weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, cacheBytes: cacheBytes, cacheFormat: format)
         return EngineLoader(loop: loop, info: info)
     }
 
@@ -62,9 +62,9 @@ struct EngineLoader {
 
     /// Enough for every sequence at full length, but at most a quarter of the machine's memory, and never less than one
     /// full sequence. Untouched blocks cost no memory: the mapping is filled on first use.
-    private static func blockCount(_ config: ModelConfig, perSequence: Int, sequences: Int, isHalf: Bool) -> Int {
+    private static func blockCount(_ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat) -> Int {
         let bytesPerBlock = KVStorage.blockSize * KVStorage.bytesPerToken(
-            layers: config.layerCount, kvHeads: config.kvHeadCount, headDim: config.headDim, isHalf: isHalf)
+            layers: config.layerCount, kvHeads: config.kvHeadCount, headDim: config.headDim, format: format)
         let budget = Int(clamping: ProcessInfo.processInfo.physicalMemory / 4)
         return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock)))
     }

@@ -23,7 +23,34 @@ public struct TokenReferences: @unchecked Sendable {
     }
 }
 
-/// K and V for `layers` layers x `blockCount` blocks, f16 or f32.
+/// How keys and values are stored.
+public enum KVFormat: String, Sendable, CaseIterable {
+    case float32 = "f32"
+    case half = "f16"
+    /// Integers with a float scale per position and head: half the memory of f16.
+    case int8
+
+    /// Bytes of one key or value vector of one head.
+    func byteCount(headDim: Int) -> Int {
+        switch self {
+        case .float32: headDim * 4
+        case .half: headDim * 2
+        case .int8: headDim + 4
+        }
+    }
+
+    var elementSize: Int { self == .float32 ? 4 : self == .half ? 2 : 1 }
+
+    var kernelFormat: qk_kv_format {
+        switch self {
+        case .float32: QK_KV_FLOAT
+        case .half: QK_KV_HALF
+        case .int8: QK_KV_INT8
+        }
+    }
+}
+
+/// K and V for `layers` layers x `blockCount` blocks.
 public struct KVStorage: ~Copyable {
     /// Tokens per block; also the attention tile.
     public static let blockSize = 128
@@ -32,36 +59,43 @@ public struct KVStorage: ~Copyable {
     public let blockCount: Int
     public let kvHeads: Int
     public let headDim: Int
-    public let isHalf: Bool
+    public let format: KVFormat
     private let region: MemoryRegion
-    private let elementSize: Int
     private let blockElements: Int
 
     /// Bytes one token occupies in all layers.
-    public static func bytesPerToken(layers: Int, kvHeads: Int, headDim: Int, isHalf: Bool) -> Int {
-        layers * 2 * kvHeads * headDim * (isHalf ? 2 : 4)
+    public static func bytesPerToken(layers: Int, kvHeads: Int, headDim: Int, format: KVFormat) -> Int {
+        layers * 2 * kvHeads * format.byteCount(headDim: headDim)
     }
 
-    public init(layers: Int, blockCount: Int, kvHeads: Int, headDim: Int, isHalf: Bool) throws(SystemError) {
+    public init(layers: Int, blockCount: Int, kvHeads: Int, headDim: Int, format: KVFormat) throws(SystemError) {
         self.layers = layers
         self.blockCount = blockCount
         self.kvHeads = kvHeads
         self.headDim = headDim
-        self.isHalf = isHalf
-        elementSize = isHalf ? 2 : 4
+        self.format = format
         blockElements = kvHeads * Self.blockSize * headDim
-        region = try MemoryRegion(byteCount: layers * 2 * blockCount * blockElements * elementSize)
+        let bases = format == .int8 ? layers * blockCount * kvHeads * headDim * 4 : 0
+        region = try MemoryRegion(
+            byteCount: bases + blockCount * Self.blockSize
+                * Self.bytesPerToken(layers: layers, kvHeads: kvHeads, headDim: headDim, format: format))
     }
 
     public var byteCount: Int { region.byteCount }
 
     private func layer(_ index: Int) -> qk_kv_layer {
         precondition(index >= 0 && index < layers)
-        let plane = blockCount * blockElements * elementSize
+        // All planes of values, then those of scales, then the base keys of the blocks.
+        let plane = blockCount * blockElements * format.elementSize
+        let scalePlane = blockCount * kvHeads * Self.blockSize
+        let scales = format == .int8
+            ? (region.base + layers * 2 * plane).assumingMemoryBound(to: Float.self) + index * 2 * scalePlane : nil
+        let bases = scales.map { $0 + (layers - index) * 2 * scalePlane + index * blockCount * kvHeads * headDim }
         return qk_kv_layer(
             k: region.base + index * 2 * plane, v: region.base + (index * 2 + 1) * plane,
-            block_stride: Int64(blockElements), block_size: Int32(Self.blockSize), kv_heads: Int32(kvHeads),
-            head_dim: Int32(headDim), is_f16: isHalf ? 1 : 0)
+            k_scales: scales, v_scales: scales.map { $0 + scalePlane },
+            k_bases: bases, block_stride: Int64(blockElements), block_size: Int32(Self.blockSize), kv_heads: Int32(kvHeads),
+            head_dim: Int32(headDim), format: format.kernelFormat)
     }
 
     /// Stores `tokens` rows of k and v ([tokens, kvHeads * headDim], row stride `stride`).

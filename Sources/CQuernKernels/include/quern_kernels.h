@@ -127,16 +127,27 @@ int64_t qk_argmax(const qk_ops *ops, const float *x, int64_t n);
 
 // ---- paged attention -------------------------------------------------------------------------------------------------
 
+typedef enum {
+    QK_KV_FLOAT,
+    QK_KV_HALF,
+    // -127...127 with a float scale per position and head. Keys are kept as the difference from the block's first key, which
+    // is kept as floats, after qk_rotate_head: what all keys of a neighbourhood share costs no precision.
+    QK_KV_INT8,
+} qk_kv_format;
+
 // One layer's K and V inside the block pool. Block b starts block_stride * b elements into a plane; K is laid out
 // [kv_heads, head_dim, block_size], V [kv_heads, block_size, head_dim].
 typedef struct {
     void *k;
     void *v;
+    float *k_scales;       // with int8: [blocks, kv_heads, block_size]
+    float *v_scales;
+    float *k_bases;        // with int8: [blocks, kv_heads, head_dim], the first key of every block
     int64_t block_stride;  // elements between consecutive blocks of this layer
     int32_t block_size;    // tokens per block (128)
     int32_t kv_heads;
     int32_t head_dim;      // multiple of 8, at most 256
-    int32_t is_f16;        // 1: IEEE half, 0: float
+    qk_kv_format format;
 } qk_kv_layer;
 
 // One token of the step: which blocks hold its sequence, and where it stands.
