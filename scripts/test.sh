@@ -47,6 +47,11 @@ swift build -c release --product quern
 QUERN_BINARY=$(swift build -c release --show-bin-path)/quern
 export QUERN_BINARY
 
+if [ ${#filter[@]} -eq 0 ] && [ "$offline" -eq 0 ]; then
+    step "Kernels of aarch64, emulated"
+    scripts/test-aarch64.sh
+fi
+
 step "Tests"
 swift test -c release --skip-build "${filter[@]}"
 step "All tests passed"

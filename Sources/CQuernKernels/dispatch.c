@@ -1,6 +1,8 @@
 // Chooses an operation table at run time. No constructors, no globals that change: the caller keeps the pointer.
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 #include <string.h>
 
@@ -17,6 +19,11 @@ static int has_avxvnni(void) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
+#elif defined(__aarch64__)
+static const qk_ops neon = {"neon", &qk_linear_neon, &qk_rows_neon};
+static const qk_ops neondot = {"neondot", &qk_linear_neondot, &qk_rows_neon};
+
+enum { HWCAP_DOT_PRODUCT = 1 << 20 };  // HWCAP_ASIMDDP
 #endif
 
 static int is_supported(const qk_ops *ops) {
@@ -29,6 +36,9 @@ static int is_supported(const qk_ops *ops) {
         return has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+    if (ops == &neon) return 1;
+    if (ops == &neondot) return (getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCT) != 0;
 #endif
     return ops == &scalar;
 }
@@ -40,6 +50,9 @@ static const qk_ops *const tables[] = {
     &avx2,
     &avxvnni,
     &avx512vnni,
+#elif defined(__aarch64__)
+    &neon,
+    &neondot,
 #endif
 };
 

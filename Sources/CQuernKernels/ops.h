@@ -79,6 +79,9 @@ extern const qk_row_ops qk_rows_scalar;
 #if defined(__x86_64__)
 extern const qk_linear_ops qk_linear_avx2, qk_linear_avxvnni, qk_linear_avx512vnni;
 extern const qk_row_ops qk_rows_avx2, qk_rows_avx512;
+#elif defined(__aarch64__)
+extern const qk_linear_ops qk_linear_neon, qk_linear_neondot;
+extern const qk_row_ops qk_rows_neon;
 #endif
 
 #endif

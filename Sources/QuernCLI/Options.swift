@@ -22,7 +22,7 @@ struct LoadingOptions: ParsableArguments {
     @Option(help: "How keys and values are kept: f16, or int8 in half the memory.")
     var kv: KVFormat = .half
 
-    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni (also QUERN_ISA).")
+    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni, neon, neondot (also QUERN_ISA).")
     var isa: String?
 
     func validate() throws {

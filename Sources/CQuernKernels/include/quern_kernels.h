@@ -23,7 +23,7 @@ extern "C" {
 
 typedef struct qk_ops qk_ops;
 
-// The table for `requested` ("scalar", "avx2", "avxvnni", "avx512vnni"; NULL = best this processor and OS support).
+// The table for `requested` ("scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot"; NULL = best this processor and OS support).
 // NULL when the name is unknown or the processor lacks it.
 const qk_ops *qk_ops_resolve(const char *requested);
 const char *qk_ops_name(const qk_ops *ops);
