@@ -21,27 +21,24 @@ struct gated {
 static void multiply_group(const struct gated *task, const qk_matmul_job *job, int64_t group, int64_t token, int64_t tokens,
                            float (*buffer)[MAX_GROUP]) {
     const qk_q8_matrix *w = &job->weights;
-    int64_t first = group * w->group / QK_TILE_ROWS, step = task->ops->linear->tile_tokens;
+    int64_t first = group * w->group / QK_TILE_ROWS;
     memset(buffer, 0, (size_t)tokens * sizeof *buffer);
     for (int64_t tile = first; tile < first + w->group / QK_TILE_ROWS && tile < qk_tile_count(w); tile++) {
-        for (int64_t t = 0; t < tokens; t += step) {
-            float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
-            int64_t count = tokens - t < step ? tokens - t : step;
-            qk_multiply_tile(task->ops, w, tile, task->x, token + t, count, sums);
-            int64_t row = tile * QK_TILE_ROWS;
-            int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
-            for (int64_t i = 0; i < count; i++)
-                for (int64_t r = 0; r < rows; r++)
-                    buffer[t + i][(tile - first) * QK_TILE_ROWS + r] =
-                        job->bias ? sums[i * QK_TILE_ROWS + r] + job->bias[row + r] : sums[i * QK_TILE_ROWS + r];
-        }
+        float sums[TOKENS_AT_ONCE * QK_TILE_ROWS];
+        qk_multiply_tile(task->ops, w, tile, task->x, token, tokens, sums);
+        int64_t row = tile * QK_TILE_ROWS;
+        int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
+        for (int64_t t = 0; t < tokens; t++)
+            for (int64_t r = 0; r < rows; r++)
+                buffer[t][(tile - first) * QK_TILE_ROWS + r] =
+                    job->bias ? sums[t * QK_TILE_ROWS + r] + job->bias[row + r] : sums[t * QK_TILE_ROWS + r];
     }
 }
 
 // The memory idles while the activation is computed unless the next group's weights are asked for.
 static void prefetch_group(const qk_q8_matrix *w, int64_t group) {
     if ((group + 1) * w->group > w->rows) return;
-    const char *next = (const char *)w->values + group * w->group * w->k_padded;
+    const char *next = (const char *)w->values + group * w->group * w->k_padded * w->bits / 8;
     for (int i = 0; i < PREFETCH_BYTES; i += 64) __builtin_prefetch(next + i);
 }
 

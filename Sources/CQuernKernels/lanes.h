@@ -54,6 +54,7 @@ QK_DEFINE_LANES(f8, i8, 8)
 QK_DEFINE_LANES(f16, i16, 16)
 
 typedef int16_t s16 __attribute__((vector_size(32)));
+typedef uint8_t u64 __attribute__((vector_size(64)));
 typedef int8_t b16 __attribute__((vector_size(16)));
 typedef int8_t b8 __attribute__((vector_size(8)));
 

@@ -1,4 +1,6 @@
 // Matrix products and activation quantisation: division of the work, independent of the instruction set.
+#include <string.h>
+
 #include "half.h"
 #include "parallel.h"
 #include "tile.h"
@@ -34,10 +36,9 @@ static void store_sums(const qk_matmul_job *job, int64_t tile, int64_t token, in
 }
 
 static void multiply_tile(const struct matmul *task, const qk_matmul_job *job, int64_t tile) {
-    int64_t step = task->ops->linear->tile_tokens;
-    float sums[QK_TILE_TOKENS * QK_TILE_ROWS];
-    for (int64_t token = 0; token < task->m; token += step) {
-        int64_t tokens = task->m - token < step ? task->m - token : step;
+    float sums[QK_BLOCK_TOKENS * QK_TILE_ROWS];
+    for (int64_t token = 0; token < task->m; token += QK_BLOCK_TOKENS) {
+        int64_t tokens = task->m - token < QK_BLOCK_TOKENS ? task->m - token : QK_BLOCK_TOKENS;
         qk_multiply_tile(task->ops, &job->weights, tile, task->x, token, tokens, sums);
         store_sums(job, tile, token, tokens, sums);
     }
@@ -60,7 +61,7 @@ void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m,
     struct matmul task = {.ops = ops, .x = x, .m = m, .jobs = jobs, .job_count = job_count};
     for (int j = 0; j < job_count; j++)
         task.first_tile[j + 1] = task.first_tile[j] + qk_tile_count(&jobs[j].weights);
-    int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded;
+    int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded * jobs[0].weights.bits / 8;
     int64_t passes = (m + ops->linear->tile_tokens - 1) / ops->linear->tile_tokens;
     qk_divide(&task.division, task.first_tile[job_count], CHUNK_BYTES / tile_bytes / passes, qk_pool_thread_count(pool));
     qk_pool_run(pool, matmul_work, &task);
@@ -107,15 +108,39 @@ void qk_quantize_rows(const qk_ops *ops, qk_pool *pool, const float *x, int64_t 
     }
 }
 
-qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale) {
-    return ops->rows->quantize_weights(weights, group, values, scale);
+qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int32_t bits, int8_t *values,
+                                  uint16_t *scale) {
+    return ops->rows->quantize_weights(weights, group, bits, values, scale);
+}
+
+void qk_pack_chunks(const int8_t *values, int64_t chunks, int32_t bits, uint8_t *out) {
+    int64_t unit = bits == 4 ? 2 : 4;
+    for (int64_t c = 0; c < chunks; c += unit, values += unit * 64, out += unit * 8 * bits) {
+        memset(out, 0, (size_t)(unit * 8 * bits));
+        for (int64_t i = 0; i < unit; i++) {
+            for (int64_t j = 0; j < 64; j++) {
+                uint8_t w = (uint8_t)values[i * 64 + j];
+                out[i / 2 * 64 + j] |= (uint8_t)((w & 15) << (i % 2 * 4));
+                if (bits == 6) out[128 + j] |= (uint8_t)((w >> 4 & 3) << (i * 2));
+            }
+        }
+    }
 }
 
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *w, int64_t row, int64_t columns, float *out) {
-    (void)ops;
-    const int8_t *values = w->values + row / QK_TILE_ROWS * QK_TILE_ROWS * w->k_padded + row % QK_TILE_ROWS * 4;
+    const int8_t *tile = w->values + row / QK_TILE_ROWS * QK_TILE_ROWS * w->k_padded * w->bits / 8;
     const uint16_t *scales =
         w->scales + row / QK_TILE_ROWS * QK_TILE_ROWS * (w->k_padded / w->group) + row % QK_TILE_ROWS;
-    for (int64_t k = 0; k < columns; k++)
-        out[k] = (float)values[k / 4 * 64 + k % 4] * qk_half_to_float(scales[k / w->group * QK_TILE_ROWS]);
+    int8_t expanded[QK_TILE_ROWS * 64];
+    for (int64_t g = 0; g * w->group < columns; g++) {
+        const int8_t *chunks = tile + g * w->group * QK_TILE_ROWS * w->bits / 8;
+        if (w->bits < 8) {
+            ops->rows->expand_chunks((const uint8_t *)chunks, w->group / 4, w->bits, expanded);
+            chunks = expanded;
+        }
+        float scale = qk_half_to_float(scales[g * QK_TILE_ROWS]);
+        int64_t n = columns - g * w->group < w->group ? columns - g * w->group : w->group;
+        for (int64_t k = 0; k < n; k++)
+            out[g * w->group + k] = (float)chunks[k / 4 * 64 + row % QK_TILE_ROWS * 4 + k % 4] * scale;
+    }
 }

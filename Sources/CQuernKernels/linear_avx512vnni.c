@@ -13,92 +13,170 @@
 
 enum { TILE_TOKENS = 8, PREFETCH_BYTES = 2048 };
 
+// Chunks that are unpacked together, from 8 * bits bytes each.
+enum { MOST_CHUNKS = 4 };
+static inline int chunks_of(const int bits) { return bits == 8 ? 1 : bits == 4 ? 2 : 4; }
+
+// Sign-extended even and odd columns of the chunks at values (packing: qk_q8_matrix).
+static inline __attribute__((always_inline)) void split(const int8_t *values, const int bits, __m512i *even, __m512i *odd) {
+    __m512i first = _mm512_loadu_si512(values);
+    if (bits == 8) {
+        even[0] = _mm512_srai_epi16(_mm512_slli_epi16(first, 8), 8);
+        odd[0] = _mm512_srai_epi16(first, 8);
+    } else if (bits == 4) {
+        even[0] = _mm512_srai_epi16(_mm512_slli_epi16(first, 12), 12);
+        odd[0] = _mm512_srai_epi16(_mm512_slli_epi16(first, 4), 12);
+        even[1] = _mm512_srai_epi16(_mm512_slli_epi16(first, 8), 12);
+        odd[1] = _mm512_srai_epi16(first, 12);
+    } else {
+        // The six bits meet at the top of each lane; the arithmetic shift drops what is below them.
+        const __m512i top = _mm512_set1_epi16((short)0xC000);
+        enum { SELECT = 0xCA };  // top ? a : b, bit by bit
+        __m512i second = _mm512_loadu_si512(values + 64), high = _mm512_loadu_si512(values + 128);
+#define SIX(high_bits, low_bits) _mm512_srai_epi16(_mm512_ternarylogic_epi64(top, high_bits, low_bits, SELECT), 10)
+        even[0] = SIX(_mm512_slli_epi16(high, 14), _mm512_slli_epi16(first, 10));
+        odd[0] = SIX(_mm512_slli_epi16(high, 6), _mm512_slli_epi16(first, 2));
+        even[1] = SIX(_mm512_slli_epi16(high, 12), _mm512_slli_epi16(first, 6));
+        odd[1] = SIX(_mm512_slli_epi16(high, 4), _mm512_srli_epi16(first, 2));
+        even[2] = SIX(_mm512_slli_epi16(high, 10), _mm512_slli_epi16(second, 10));
+        odd[2] = SIX(_mm512_slli_epi16(high, 2), _mm512_slli_epi16(second, 2));
+        even[3] = SIX(_mm512_slli_epi16(high, 8), _mm512_slli_epi16(second, 6));
+        odd[3] = SIX(high, _mm512_srli_epi16(second, 2));
+#undef SIX
+    }
+}
+
+// The chunks at values as unsigned bytes, 128 higher than the weights.
+static inline __attribute__((always_inline)) void unsigned_bytes(const int8_t *values, const int bits, __m512i *chunk) {
+    const __m512i nibble = _mm512_set1_epi8(15), two = _mm512_set1_epi8(0x30);
+    __m512i first = _mm512_loadu_si512(values);
+    if (bits == 8) {
+        chunk[0] = _mm512_xor_si512(first, _mm512_set1_epi8((char)0x80));
+        return;
+    }
+    chunk[0] = _mm512_and_si512(first, nibble);
+    chunk[1] = _mm512_and_si512(_mm512_srli_epi16(first, 4), nibble);
+    if (bits == 6) {
+        __m512i second = _mm512_loadu_si512(values + 64), high = _mm512_loadu_si512(values + 128);
+        chunk[2] = _mm512_and_si512(second, nibble);
+        chunk[3] = _mm512_and_si512(_mm512_srli_epi16(second, 4), nibble);
+        chunk[0] = _mm512_or_si512(chunk[0], _mm512_and_si512(_mm512_slli_epi16(high, 4), two));
+        chunk[1] = _mm512_or_si512(chunk[1], _mm512_and_si512(_mm512_slli_epi16(high, 2), two));
+        chunk[2] = _mm512_or_si512(chunk[2], _mm512_and_si512(high, two));
+        chunk[3] = _mm512_or_si512(chunk[3], _mm512_and_si512(_mm512_srli_epi16(high, 2), two));
+    }
+    const __m512i sign = _mm512_set1_epi8(bits == 4 ? 8 : 32), lift = _mm512_set1_epi8(bits == 4 ? 120 : 96);
+    for (int i = 0; i < chunks_of(bits); i++) chunk[i] = _mm512_add_epi8(_mm512_xor_si512(chunk[i], sign), lift);
+}
+
 // Prefetch pays once a pass computes longer than it loads (from four tokens); below, these processors follow the stream by
 // themselves and asking costs a fifth of a single thread's bandwidth.
-static inline __attribute__((always_inline)) void tile(const int8_t *values, const uint16_t *scales, const int16_t *x,
-                                                       const float *x_scales, int64_t k, int32_t group, const int tokens,
-                                                       float *sums) {
-    int64_t groups = k / group;
+static inline __attribute__((always_inline)) void prefetch(const int8_t *values, const int bits, const int tokens) {
+    if (tokens < 4) return;
+    for (int i = 0; i < bits * chunks_of(bits); i += 8) _mm_prefetch((const char *)values + PREFETCH_BYTES + i * 8, _MM_HINT_T0);
+}
+
+static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales, const int bits,
+                                                       const int tokens, float *sums) {
+    const int8_t *values = w->values;
+    const int32_t group = w->group;
     __m512 sum[TILE_TOKENS];
-    for (int t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
-    for (int64_t g = 0; g < groups; g++) {
+    for (int t = 0; t < tokens; t++) sum[t] = _mm512_loadu_ps(sums + t * QK_TILE_ROWS);
+    for (int64_t g = 0; g < w->groups; g++) {
         __m512i even_sum[TILE_TOKENS], odd_sum[TILE_TOKENS];  // two chains: vpdpwssd has a latency of four
         for (int t = 0; t < tokens; t++) even_sum[t] = odd_sum[t] = _mm512_setzero_si512();
-        for (int32_t c = 0; c < group; c += 4) {
-            if (tokens >= 4) _mm_prefetch((const char *)values + PREFETCH_BYTES, _MM_HINT_T0);
-            __m512i chunk = _mm512_loadu_si512(values);
-            __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(chunk, 8), 8), odd = _mm512_srai_epi16(chunk, 8);
-            for (int t = 0; t < tokens; t++) {
-                const int32_t *pairs = (const int32_t *)(x + t * k + g * group + c);
-                even_sum[t] = _mm512_dpwssd_epi32(even_sum[t], even, _mm512_set1_epi32(pairs[0]));
-                odd_sum[t] = _mm512_dpwssd_epi32(odd_sum[t], odd, _mm512_set1_epi32(pairs[1]));
+        for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
+            __m512i even[MOST_CHUNKS], odd[MOST_CHUNKS];
+            prefetch(values, bits, tokens);
+            split(values, bits, even, odd);
+            for (int i = 0; i < chunks_of(bits); i++) {
+                for (int t = 0; t < tokens; t++) {
+                    const int32_t *pairs = (const int32_t *)(x + t * w->x_stride + g * group + c + i * 4);
+                    even_sum[t] = _mm512_dpwssd_epi32(even_sum[t], even[i], _mm512_set1_epi32(pairs[0]));
+                    odd_sum[t] = _mm512_dpwssd_epi32(odd_sum[t], odd[i], _mm512_set1_epi32(pairs[1]));
+                }
             }
-            values += 64;
+            values += 8 * bits * chunks_of(bits);
         }
-        __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(scales + g * QK_TILE_ROWS)));
+        __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(w->scales + g * QK_TILE_ROWS)));
         for (int t = 0; t < tokens; t++) {
             __m512i exact = _mm512_add_epi32(even_sum[t], odd_sum[t]);
-            __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[t * groups + g]));
+            __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[t * w->scale_stride + g]));
             sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(exact), product, sum[t]);
         }
     }
     for (int t = 0; t < tokens; t++) _mm512_storeu_ps(sums + t * QK_TILE_ROWS, sum[t]);
 }
 
-static void q8_tile(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
-                    int32_t group, int32_t tokens, float *sums) {
-    switch (tokens) {
-        case 1: tile(values, scales, x, x_scales, k, group, 1, sums); break;
-        case 2: tile(values, scales, x, x_scales, k, group, 2, sums); break;
-        case 3: tile(values, scales, x, x_scales, k, group, 3, sums); break;
-        case 4: tile(values, scales, x, x_scales, k, group, 4, sums); break;
-        case 5: tile(values, scales, x, x_scales, k, group, 5, sums); break;
-        case 6: tile(values, scales, x, x_scales, k, group, 6, sums); break;
-        case 7: tile(values, scales, x, x_scales, k, group, 7, sums); break;
-        default: tile(values, scales, x, x_scales, k, group, TILE_TOKENS, sums); break;
-    }
-}
-
 // vpdpbusd takes unsigned times signed bytes, four products at a time: the weights enter 128 higher, and the sums start at
 // -128 times the activations' sum, so that the result is exact.
-static inline __attribute__((always_inline)) void tile_bytes(const int8_t *values, const uint16_t *scales, const int8_t *x,
-                                                             const float *x_scales, const int32_t *x_offsets, int64_t k,
-                                                             int32_t group, const int tokens, float *sums) {
-    int64_t groups = k / group;
-    const __m512i flip = _mm512_set1_epi8((char)0x80);
+static inline __attribute__((always_inline)) void tile_bytes(const qk_panel *w, const int8_t *x, const float *x_scales,
+                                                             const int32_t *x_offsets, const int bits, const int tokens,
+                                                             float *sums) {
+    const int8_t *values = w->values;
+    const int32_t group = w->group;
     __m512 sum[TILE_TOKENS];
-    for (int t = 0; t < tokens; t++) sum[t] = _mm512_setzero_ps();
-    for (int64_t g = 0; g < groups; g++) {
+    for (int t = 0; t < tokens; t++) sum[t] = _mm512_loadu_ps(sums + t * QK_TILE_ROWS);
+    for (int64_t g = 0; g < w->groups; g++) {
         __m512i exact[TILE_TOKENS];
-        for (int t = 0; t < tokens; t++) exact[t] = _mm512_set1_epi32(x_offsets[t * groups + g]);
-        for (int32_t c = 0; c < group; c += 4) {
-            if (tokens >= 4) _mm_prefetch((const char *)values + PREFETCH_BYTES, _MM_HINT_T0);
-            __m512i chunk = _mm512_xor_si512(_mm512_loadu_si512(values), flip);
-            for (int t = 0; t < tokens; t++)
-                exact[t] = _mm512_dpbusd_epi32(exact[t], chunk, _mm512_set1_epi32(*(const int32_t *)(x + t * k + g * group + c)));
-            values += 64;
+        for (int t = 0; t < tokens; t++) exact[t] = _mm512_set1_epi32(x_offsets[t * w->scale_stride + g]);
+        for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
+            __m512i chunk[MOST_CHUNKS];
+            prefetch(values, bits, tokens);
+            unsigned_bytes(values, bits, chunk);
+            for (int i = 0; i < chunks_of(bits); i++) {
+                for (int t = 0; t < tokens; t++) {
+                    const int32_t *four = (const int32_t *)(x + t * w->x_stride + g * group + c + i * 4);
+                    exact[t] = _mm512_dpbusd_epi32(exact[t], chunk[i], _mm512_set1_epi32(*four));
+                }
+            }
+            values += 8 * bits * chunks_of(bits);
         }
-        __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(scales + g * QK_TILE_ROWS)));
+        __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(w->scales + g * QK_TILE_ROWS)));
         for (int t = 0; t < tokens; t++) {
-            __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[t * groups + g]));
+            __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[t * w->scale_stride + g]));
             sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(exact[t]), product, sum[t]);
         }
     }
     for (int t = 0; t < tokens; t++) _mm512_storeu_ps(sums + t * QK_TILE_ROWS, sum[t]);
 }
 
-static void q8_tile_bytes(const int8_t *values, const uint16_t *scales, const int8_t *x, const float *x_scales,
-                          const int32_t *x_offsets, int64_t k, int32_t group, int32_t tokens, float *sums) {
-    switch (tokens) {
-        case 1: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 1, sums); break;
-        case 2: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 2, sums); break;
-        case 3: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 3, sums); break;
-        case 4: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 4, sums); break;
-        case 5: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 5, sums); break;
-        case 6: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 6, sums); break;
-        case 7: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, 7, sums); break;
-        default: tile_bytes(values, scales, x, x_scales, x_offsets, k, group, TILE_TOKENS, sums); break;
+// Bits and tokens are constants in each call: a run-time bound would spill the accumulators.
+#define QK_FOR_TOKENS(call, tokens) \
+    switch (tokens) {               \
+        case 1: call(1); break;     \
+        case 2: call(2); break;     \
+        case 3: call(3); break;     \
+        case 4: call(4); break;     \
+        case 5: call(5); break;     \
+        case 6: call(6); break;     \
+        case 7: call(7); break;     \
+        default: call(8); break;    \
     }
+
+static void q8_tile(const qk_panel *w, const int16_t *x, const float *x_scales, int32_t tokens, float *sums) {
+#define EIGHT_BITS(n) tile(w, x, x_scales, 8, n, sums)
+#define SIX_BITS(n) tile(w, x, x_scales, 6, n, sums)
+#define FOUR_BITS(n) tile(w, x, x_scales, 4, n, sums)
+    if (w->bits == 8)
+        QK_FOR_TOKENS(EIGHT_BITS, tokens)
+    else if (w->bits == 6)
+        QK_FOR_TOKENS(SIX_BITS, tokens)
+    else
+        QK_FOR_TOKENS(FOUR_BITS, tokens)
+}
+
+static void q8_tile_bytes(const qk_panel *w, const int8_t *x, const float *x_scales, const int32_t *x_offsets, int32_t tokens,
+                          float *sums) {
+#define EIGHT_BITS_BYTES(n) tile_bytes(w, x, x_scales, x_offsets, 8, n, sums)
+#define SIX_BITS_BYTES(n) tile_bytes(w, x, x_scales, x_offsets, 6, n, sums)
+#define FOUR_BITS_BYTES(n) tile_bytes(w, x, x_scales, x_offsets, 4, n, sums)
+    if (w->bits == 8)
+        QK_FOR_TOKENS(EIGHT_BITS_BYTES, tokens)
+    else if (w->bits == 6)
+        QK_FOR_TOKENS(SIX_BITS_BYTES, tokens)
+    else
+        QK_FOR_TOKENS(FOUR_BITS_BYTES, tokens)
 }
 
 static int64_t multiply_wall(int64_t rounds) {
@@ -117,5 +195,5 @@ static int64_t multiply_wall(int64_t rounds) {
 #pragma clang attribute pop
 
 const qk_linear_ops qk_linear_avx512vnni = {
-    .tile_tokens = TILE_TOKENS, .q8_tile = q8_tile, .q8_tile_bytes = q8_tile_bytes, .multiply_wall = multiply_wall};
+    .tile_tokens = TILE_TOKENS, .reads_packed = 1, .q8_tile = q8_tile, .q8_tile_bytes = q8_tile_bytes, .multiply_wall = multiply_wall};
 #endif

@@ -17,19 +17,21 @@ static inline void flush(float32x4_t *sum, const int32x4_t *exact, const uint16_
     }
 }
 
-static inline __attribute__((always_inline)) void tile(const int8_t *values, const uint16_t *scales, const int16_t *x,
-                                                       const float *x_scales, int64_t k, int32_t group, const int tokens,
-                                                       float *sums) {
-    int64_t groups = k / group;
-    float32x4_t sum[TILE_TOKENS][QUARTERS] = {0};
-    for (int64_t g = 0; g < groups; g++) {
+static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales,
+                                                       const int tokens, float *sums) {
+    const int8_t *values = w->values;
+    const int32_t group = w->group;
+    float32x4_t sum[TILE_TOKENS][QUARTERS];
+    for (int t = 0; t < tokens; t++)
+        for (int q = 0; q < QUARTERS; q++) sum[t][q] = vld1q_f32(sums + t * QK_TILE_ROWS + q * 4);
+    for (int64_t g = 0; g < w->groups; g++) {
         int32x4_t low[TILE_TOKENS][QUARTERS] = {0}, high[TILE_TOKENS][QUARTERS] = {0};
         for (int32_t c = 0; c < group; c += 4) {
             for (int q = 0; q < QUARTERS; q++) {
                 int16x8_t four = vreinterpretq_s16_s8(vld1q_s8(values + q * 16));
                 int16x8_t even = vshrq_n_s16(vshlq_n_s16(four, 8), 8), odd = vshrq_n_s16(four, 8);
                 for (int t = 0; t < tokens; t++) {
-                    const int32_t *pairs = (const int32_t *)(x + t * k + g * group + c);
+                    const int32_t *pairs = (const int32_t *)(x + t * w->x_stride + g * group + c);
                     int16x8_t x_even = vreinterpretq_s16_s32(vdupq_n_s32(pairs[0]));
                     int16x8_t x_odd = vreinterpretq_s16_s32(vdupq_n_s32(pairs[1]));
                     low[t][q] = vmlal_s16(low[t][q], vget_low_s16(even), vget_low_s16(x_even));
@@ -43,19 +45,18 @@ static inline __attribute__((always_inline)) void tile(const int8_t *values, con
         for (int t = 0; t < tokens; t++) {
             int32x4_t exact[QUARTERS];
             for (int q = 0; q < QUARTERS; q++) exact[q] = vpaddq_s32(low[t][q], high[t][q]);
-            flush(sum[t], exact, scales + g * QK_TILE_ROWS, x_scales[t * groups + g]);
+            flush(sum[t], exact, w->scales + g * QK_TILE_ROWS, x_scales[t * w->scale_stride + g]);
         }
     }
     for (int t = 0; t < tokens; t++)
         for (int q = 0; q < QUARTERS; q++) vst1q_f32(sums + t * QK_TILE_ROWS + q * 4, sum[t][q]);
 }
 
-static void q8_tile(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
-                    int32_t group, int32_t tokens, float *sums) {
+static void q8_tile(const qk_panel *w, const int16_t *x, const float *x_scales, int32_t tokens, float *sums) {
     if (tokens == 1)
-        tile(values, scales, x, x_scales, k, group, 1, sums);
+        tile(w, x, x_scales, 1, sums);
     else
-        tile(values, scales, x, x_scales, k, group, TILE_TOKENS, sums);
+        tile(w, x, x_scales, TILE_TOKENS, sums);
 }
 
 // Twelve independent accumulators hide the latency of multiply and add.

@@ -12,9 +12,39 @@
 
 enum { TILE_TOKENS = 4, PREFETCH_BYTES = 4096 };
 
-// Sign-extended even and odd columns of eight rows of a chunk.
-static inline __m256i even_columns(__m256i chunk) { return _mm256_srai_epi16(_mm256_slli_epi16(chunk, 8), 8); }
-static inline __m256i odd_columns(__m256i chunk) { return _mm256_srai_epi16(chunk, 8); }
+// Chunks that are unpacked together, from 8 * bits bytes each.
+enum { MOST_CHUNKS = 4 };
+static inline int chunks_of(const int bits) { return bits == 8 ? 1 : bits == 4 ? 2 : 4; }
+
+// Sign-extended even and odd columns of eight rows of the chunks at values (packing: qk_q8_matrix).
+static inline __attribute__((always_inline)) void split(const int8_t *values, const int bits, __m256i *even, __m256i *odd) {
+    __m256i first = _mm256_loadu_si256((const __m256i *)values);
+    if (bits == 8) {
+        even[0] = _mm256_srai_epi16(_mm256_slli_epi16(first, 8), 8);
+        odd[0] = _mm256_srai_epi16(first, 8);
+    } else if (bits == 4) {
+        even[0] = _mm256_srai_epi16(_mm256_slli_epi16(first, 12), 12);
+        odd[0] = _mm256_srai_epi16(_mm256_slli_epi16(first, 4), 12);
+        even[1] = _mm256_srai_epi16(_mm256_slli_epi16(first, 8), 12);
+        odd[1] = _mm256_srai_epi16(first, 12);
+    } else {
+        // The six bits meet at the top of each lane; the arithmetic shift drops what is below them.
+        const __m256i top = _mm256_set1_epi16((short)0xC000);
+        __m256i second = _mm256_loadu_si256((const __m256i *)(values + 64));
+        __m256i high = _mm256_loadu_si256((const __m256i *)(values + 128));
+#define SIX(high_bits, low_bits) \
+    _mm256_srai_epi16(_mm256_or_si256(_mm256_and_si256(top, high_bits), _mm256_andnot_si256(top, low_bits)), 10)
+        even[0] = SIX(_mm256_slli_epi16(high, 14), _mm256_slli_epi16(first, 10));
+        odd[0] = SIX(_mm256_slli_epi16(high, 6), _mm256_slli_epi16(first, 2));
+        even[1] = SIX(_mm256_slli_epi16(high, 12), _mm256_slli_epi16(first, 6));
+        odd[1] = SIX(_mm256_slli_epi16(high, 4), _mm256_srli_epi16(first, 2));
+        even[2] = SIX(_mm256_slli_epi16(high, 10), _mm256_slli_epi16(second, 10));
+        odd[2] = SIX(_mm256_slli_epi16(high, 2), _mm256_slli_epi16(second, 2));
+        even[3] = SIX(_mm256_slli_epi16(high, 8), _mm256_slli_epi16(second, 6));
+        odd[3] = SIX(high, _mm256_srli_epi16(second, 2));
+#undef SIX
+    }
+}
 
 // sum += exact * (scale * x_scale), eight rows.
 static inline __m256 flush(__m256 sum, __m256i exact, __m256 scale, __m256 x_scale) {
@@ -23,34 +53,38 @@ static inline __m256 flush(__m256 sum, __m256i exact, __m256 scale, __m256 x_sca
 
 static inline __m256 load_scales(const uint16_t *scales) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)scales)); }
 
-static inline __attribute__((always_inline)) void tile(const int8_t *values, const uint16_t *scales, const int16_t *x,
-                                                       const float *x_scales, int64_t k, int32_t group, const int tokens,
-                                                       float *sums) {
-    int64_t groups = k / group;
+static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales, const int bits,
+                                                       const int tokens, float *sums) {
+    const int8_t *values = w->values;
+    const int32_t group = w->group;
     __m256 sum[TILE_TOKENS][2];
-    for (int t = 0; t < tokens; t++) sum[t][0] = sum[t][1] = _mm256_setzero_ps();
-    for (int64_t g = 0; g < groups; g++) {
+    for (int t = 0; t < tokens; t++) {
+        sum[t][0] = _mm256_loadu_ps(sums + t * QK_TILE_ROWS);
+        sum[t][1] = _mm256_loadu_ps(sums + t * QK_TILE_ROWS + 8);
+    }
+    for (int64_t g = 0; g < w->groups; g++) {
         __m256i exact[TILE_TOKENS][2];
         for (int t = 0; t < tokens; t++) exact[t][0] = exact[t][1] = _mm256_setzero_si256();
-        for (int32_t c = 0; c < group; c += 4) {
-            _mm_prefetch((const char *)values + PREFETCH_BYTES, _MM_HINT_T0);
-            __m256i low = _mm256_loadu_si256((const __m256i *)values);
-            __m256i high = _mm256_loadu_si256((const __m256i *)(values + 32));
-            __m256i low_even = even_columns(low), low_odd = odd_columns(low);
-            __m256i high_even = even_columns(high), high_odd = odd_columns(high);
-            for (int t = 0; t < tokens; t++) {
-                const int32_t *pairs = (const int32_t *)(x + t * k + g * group + c);
-                __m256i even = _mm256_set1_epi32(pairs[0]), odd = _mm256_set1_epi32(pairs[1]);
-                exact[t][0] = multiply_add(exact[t][0], low_even, even);
-                exact[t][1] = multiply_add(exact[t][1], high_even, even);
-                exact[t][0] = multiply_add(exact[t][0], low_odd, odd);
-                exact[t][1] = multiply_add(exact[t][1], high_odd, odd);
+        for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
+            __m256i low_even[MOST_CHUNKS], low_odd[MOST_CHUNKS], high_even[MOST_CHUNKS], high_odd[MOST_CHUNKS];
+            for (int i = 0; i < bits * chunks_of(bits); i += 8) _mm_prefetch((const char *)values + PREFETCH_BYTES + i * 8, _MM_HINT_T0);
+            split(values, bits, low_even, low_odd);
+            split(values + 32, bits, high_even, high_odd);
+            for (int i = 0; i < chunks_of(bits); i++) {
+                for (int t = 0; t < tokens; t++) {
+                    const int32_t *pairs = (const int32_t *)(x + t * w->x_stride + g * group + c + i * 4);
+                    __m256i even = _mm256_set1_epi32(pairs[0]), odd = _mm256_set1_epi32(pairs[1]);
+                    exact[t][0] = multiply_add(exact[t][0], low_even[i], even);
+                    exact[t][1] = multiply_add(exact[t][1], high_even[i], even);
+                    exact[t][0] = multiply_add(exact[t][0], low_odd[i], odd);
+                    exact[t][1] = multiply_add(exact[t][1], high_odd[i], odd);
+                }
             }
-            values += 64;
+            values += 8 * bits * chunks_of(bits);
         }
-        __m256 low = load_scales(scales + g * QK_TILE_ROWS), high = load_scales(scales + g * QK_TILE_ROWS + 8);
+        __m256 low = load_scales(w->scales + g * QK_TILE_ROWS), high = load_scales(w->scales + g * QK_TILE_ROWS + 8);
         for (int t = 0; t < tokens; t++) {
-            __m256 x_scale = _mm256_set1_ps(x_scales[t * groups + g]);
+            __m256 x_scale = _mm256_set1_ps(x_scales[t * w->scale_stride + g]);
             sum[t][0] = flush(sum[t][0], exact[t][0], low, x_scale);
             sum[t][1] = flush(sum[t][1], exact[t][1], high, x_scale);
         }
@@ -61,15 +95,22 @@ static inline __attribute__((always_inline)) void tile(const int8_t *values, con
     }
 }
 
-// The token count is a constant in each call: a run-time bound would spill the accumulators.
-static void q8_tile(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
-                    int32_t group, int32_t tokens, float *sums) {
-    switch (tokens) {
-        case 1: tile(values, scales, x, x_scales, k, group, 1, sums); break;
-        case 2: tile(values, scales, x, x_scales, k, group, 2, sums); break;
-        case 3: tile(values, scales, x, x_scales, k, group, 3, sums); break;
-        default: tile(values, scales, x, x_scales, k, group, TILE_TOKENS, sums); break;
+// Bits and tokens are constants in each call: a run-time bound would spill the accumulators.
+#define QK_FOR_TOKENS(bits)                                             \
+    switch (tokens) {                                                   \
+        case 1: tile(w, x, x_scales, bits, 1, sums); break;             \
+        case 2: tile(w, x, x_scales, bits, 2, sums); break;             \
+        case 3: tile(w, x, x_scales, bits, 3, sums); break;             \
+        default: tile(w, x, x_scales, bits, TILE_TOKENS, sums); break;  \
     }
+
+static void q8_tile(const qk_panel *w, const int16_t *x, const float *x_scales, int32_t tokens, float *sums) {
+    if (w->bits == 8)
+        QK_FOR_TOKENS(8)
+    else if (w->bits == 6)
+        QK_FOR_TOKENS(6)
+    else
+        QK_FOR_TOKENS(4)
 }
 
 // Twelve independent accumulators hide the latency of multiply and add.
@@ -86,4 +127,5 @@ static int64_t multiply_wall(int64_t rounds) {
     return rounds * 12 * 16 + (_mm256_extract_epi32(sum[0], 0) == 7);
 }
 
-const qk_linear_ops QK_TABLE = {.tile_tokens = TILE_TOKENS, .q8_tile = q8_tile, .multiply_wall = multiply_wall};
+const qk_linear_ops QK_TABLE = {
+    .tile_tokens = TILE_TOKENS, .reads_packed = 1, .q8_tile = q8_tile, .multiply_wall = multiply_wall};

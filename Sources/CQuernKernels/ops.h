@@ -7,29 +7,43 @@
 enum {
     QK_TILE_ROWS = 16,          // rows of a weight tile
     QK_TILE_TOKENS = 8,         // most tokens that share one pass over a weight tile
+    QK_BLOCK_TOKENS = 64,       // tokens that share one expansion of packed weights
     QK_ATTEND_ROWS = 256,       // most query heads (of all tokens of a run) that one call of attend takes
     QK_ATTEND_TILE = 32,        // how many it takes where there is a choice
 };
 
+// Columns of one weight tile, and how far apart the tokens are that meet them.
+typedef struct {
+    const int8_t *values;
+    const uint16_t *scales;
+    int64_t groups;        // in the panel
+    int32_t group;
+    int32_t bits;          // 8 unless the operations read packed weights
+    int64_t x_stride;      // activations between two tokens
+    int64_t scale_stride;  // activation scales between two tokens
+} qk_panel;
+
 // Products of int8 weights and integer activations, one weight tile (16 rows) at a time.
 typedef struct {
-    int32_t tile_tokens;  // tokens q8_tile takes at once, at most QK_TILE_TOKENS
+    int32_t tile_tokens;   // tokens q8_tile takes at once, at most QK_TILE_TOKENS
+    int32_t reads_packed;  // non-zero: panels of 6 and 4 bits need not be expanded
 
-    // sums[t * 16 + r] = sum over groups, ascending, of fma(isum, w_scale * x_scale, sum) for 16 rows and
-    // tokens 1...tile_tokens. values: one tile; x, x_scales: first token, strides k and k / group.
-    void (*q8_tile)(const int8_t *values, const uint16_t *scales, const int16_t *x, const float *x_scales, int64_t k,
-                    int32_t group, int32_t tokens, float *sums);
+    // sums[t * 16 + r] = fma(isum, w_scale * x_scale, sum) over the panel's groups, ascending, for 16 rows and tokens
+    // 1...tile_tokens.
+    void (*q8_tile)(const qk_panel *w, const int16_t *x, const float *x_scales, int32_t tokens, float *sums);
 
     // The same sums for 8-bit activations in bytes (see qk_activations); NULL where bytes are not multiplied faster.
-    void (*q8_tile_bytes)(const int8_t *values, const uint16_t *scales, const int8_t *x, const float *x_scales,
-                          const int32_t *x_offsets, int64_t k, int32_t group, int32_t tokens, float *sums);
+    void (*q8_tile_bytes)(const qk_panel *w, const int8_t *x, const float *x_scales, const int32_t *x_offsets, int32_t tokens,
+                          float *sums);
 
     int64_t (*multiply_wall)(int64_t rounds);  // multiply-accumulates done on registers; NULL where there is no probe
 } qk_linear_ops;
 
 // Everything that works on rows of floats.
 typedef struct {
-    qk_weight_fit (*quantize_weights)(const float *weights, int32_t group, int8_t *values, uint16_t *scale);
+    qk_weight_fit (*quantize_weights)(const float *weights, int32_t group, int32_t bits, int8_t *values, uint16_t *scale);
+    // Packed chunks to chunks of int8.
+    void (*expand_chunks)(const uint8_t *packed, int64_t chunks, int32_t bits, int8_t *values);
     // limit: the largest integer, 32767 or 127.
     void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, float limit, int16_t *values,
                          float *scales);

@@ -1,5 +1,6 @@
 // The table of one build of the row operations; included last by every rows_*.c.
 const qk_row_ops QK_NAME(qk_rows) = {
+    .expand_chunks = QK_NAME(qk_expand_chunks),
     .quantize_weights = QK_NAME(qk_quantize_weights),
     .quantize_row = QK_NAME(qk_quantize_row),
     .quantize_row_bytes = QK_NAME(qk_quantize_row_bytes),

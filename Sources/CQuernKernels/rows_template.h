@@ -170,3 +170,26 @@ static uint64_t QK_NAME(qk_read_sum)(const uint64_t *data, size_t words) {
 static void QK_NAME(qk_store_half)(const float *x, uint16_t *y, int64_t n) {
     for (int64_t i = 0; i < n; i += 8) store_half8(y + i, load8(x + i));
 }
+
+static void QK_NAME(qk_expand_chunks)(const uint8_t *packed, int64_t chunks, int32_t bits, int8_t *values) {
+    const u64 nibble = (u64){0} + 15, two_bits = (u64){0} + 3;
+    if (bits == 4) {
+        for (int64_t c = 0; c < chunks; c += 2, packed += 64, values += 128) {
+            u64 both;
+            memcpy(&both, packed, sizeof both);
+            u64 low = ((both & nibble) ^ 8) - 8, high = (both >> 4 ^ 8) - 8;
+            memcpy(values, &low, sizeof low);
+            memcpy(values + 64, &high, sizeof high);
+        }
+    } else {
+        for (int64_t c = 0; c < chunks; c += 4, packed += 192, values += 256) {
+            u64 part[3];
+            memcpy(part, packed, sizeof part);
+            for (int i = 0; i < 4; i++) {
+                u64 low = i % 2 ? part[i / 2] >> 4 : part[i / 2] & nibble;
+                u64 w = ((low | (part[2] >> (2 * i) & two_bits) << 4) ^ 32) - 32;
+                memcpy(values + i * 64, &w, sizeof w);
+            }
+        }
+    }
+}

@@ -31,6 +31,9 @@ public struct ModelInfo: Sendable {
     public let weightBytes: Int
     /// Those of them in the language-model head, which a prompt needs once.
     public let headBytes: Int
+    /// Weights of matrices that a step multiplies by, per token, and those of them in the language-model head.
+    public let weightsPerStep: Int
+    public let headWeights: Int
     public let cacheBytes: Int
     public let threads: Int
     public let instructionSet: String
@@ -81,7 +84,8 @@ public final class LoadedModel: Sendable {
             architecture: config.architecture.rawValue, parameterCount: config.parameterCount,
             contextLength: engine.info.contextLength, vocabularySize: engine.info.tokenCount,
             precision: engine.info.precision, groupSize: engine.info.groupSize,
-            weightBytes: engine.info.weightBytesPerStep, headBytes: engine.info.headBytes, cacheBytes: engine.info.cacheBytes,
+            weightBytes: engine.info.weightBytesPerStep, headBytes: engine.info.headBytes,
+            weightsPerStep: engine.info.weightsPerStep, headWeights: engine.info.headWeights, cacheBytes: engine.info.cacheBytes,
             threads: engine.info.threads, instructionSet: engine.info.instructionSet,
             created: Int(Date().timeIntervalSince1970))
     }

@@ -1,4 +1,4 @@
-// quern's packed model: int8 tiles in kernel layout, tokenizer, template and configuration in one file.
+// quern's packed model: tiles of integers in kernel layout, tokenizer, template and configuration in one file.
 //
 // Layout: header (64 bytes), tensors (page-aligned), sections, index (JSON), footer. Every part carries a CRC-32C of its
 // raw bytes, checked when it is read. Invariant: nothing is handed out before its checksum matched.
@@ -17,7 +17,7 @@ public struct Archive: Checkpoint {
     public var tensors: [TensorInfo] { inventory.tensors }
     public var notes: [String] { inventory.notes }
     public let chatTemplate: String?
-    /// Columns per scale of every int8 tensor.
+    /// Columns per scale of every matrix.
     public var groupSize: Int { index.group }
     /// What the archive was made from.
     public var source: JSONValue { index.source }
@@ -74,18 +74,21 @@ public struct Archive: Checkpoint {
         }
     }
 
-    /// Reads tiles and scales of an int8 tensor straight into place.
-    public func readInt8(
+    /// The layout of a matrix; nil for vectors and for names that are not there.
+    public func tiles(of name: String) -> TileShape? { byName[name]?.tiles(group: groupSize) }
+
+    /// Reads tiles and scales of a matrix straight into place.
+    public func readTiles(
         _ name: String, values: UnsafeMutableRawBufferPointer, scales: UnsafeMutableRawBufferPointer
     ) throws(CheckpointError) {
-        guard let tensor = byName[name], tensor.kind == .int8 else {
+        guard let tensor = byName[name], tensor.kind != .f32 else {
             throw CheckpointError(
-                .inconsistent, file: path, field: "tensor \"\(printable(name.utf8))\"", detail: "is not stored as int8")
+                .inconsistent, file: path, field: "tensor \"\(printable(name.utf8))\"", detail: "is not stored as integers")
         }
         precondition(values.count + scales.count == tensor.part.byteCount)
         try PartReader(file: file, part: tensor.part).read(into: [values, scales])
-        // The kernels' arithmetic relies on this bound; a checksum does not promise it.
-        guard values.isEmpty || memchr(values.baseAddress!, 0x80, values.count) == nil else {
+        // The kernels' arithmetic relies on this bound; a checksum does not promise it. Fewer bits cannot break it.
+        guard tensor.kind != .int8 || values.isEmpty || memchr(values.baseAddress!, 0x80, values.count) == nil else {
             throw CheckpointError(
                 .malformed, file: path, field: "tensor \"\(printable(name.utf8))\"", byteOffset: tensor.part.offset,
                 detail: "holds a weight of -128, allowed is -127...127")
@@ -97,24 +100,24 @@ public struct Archive: Checkpoint {
     ) throws(CheckpointError) {
         guard let tensor = byName[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
-        guard tensor.kind == .int8 else {
+        guard let shape = tensor.tiles(group: groupSize) else {
             return try PartReader(file: file, part: tensor.part).read(into: [UnsafeMutableRawBufferPointer(out)])
         }
-        let shape = TileShape(rows: tensor.shape[0], columns: tensor.shape[1], group: groupSize)
-        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.part.byteCount, alignment: 64)
-        defer { raw.deallocate() }
-        let values = UnsafeMutableRawBufferPointer(rebasing: raw[..<shape.valueByteCount])
-        let scales = UnsafeMutableRawBufferPointer(rebasing: raw[shape.valueByteCount...])
-        try readInt8(name, values: values, scales: scales)
+        let arena = Arena()
+        defer { withExtendedLifetime(arena) {} }
+        let matrix: QuantizedMatrix, floats: Floats
+        do throws(SystemError) {
+            matrix = try QuantizedMatrix(shape, in: arena)
+            floats = try arena.floats(shape.columns)
+        } catch {
+            throw CheckpointError(.io, file: path, field: "tensor \"\(printable(name.utf8))\"", detail: "\(error)")
+        }
+        try readTiles(name, values: matrix.valueBytes, scales: matrix.scaleBytes)
+        guard let set = InstructionSet() else { preconditionFailure("the scalar kernels are always there") }
         for (position, row) in rows.enumerated() {
-            for k in 0..<shape.columns {
-                let (tile, lane) = row.quotientAndRemainder(dividingBy: TileShape.tileRows)
-                let value = values.load(
-                    fromByteOffset: (tile * (shape.paddedColumns / 4) + k / 4) * 64 + lane * 4 + k % 4, as: Int8.self)
-                let bits = scales.load(
-                    fromByteOffset: ((tile * shape.groups + k / shape.group) * 16 + lane) * 2, as: UInt16.self)
-                out[position * shape.columns + k] = Float(value) * Float(Float16(bitPattern: bits))
-            }
+            Kernels(set).row(row, of: matrix, into: floats)
+            let target = UnsafeMutableBufferPointer(rebasing: out[(position * shape.columns)..<((position + 1) * shape.columns)])
+            _ = target.update(fromContentsOf: floats.buffer)
         }
     }
 

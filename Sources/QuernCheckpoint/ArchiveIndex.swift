@@ -28,22 +28,37 @@ struct ArchivePart: Sendable, Equatable {
 struct ArchiveTensor: Sendable, Equatable {
     enum Kind: String, Sendable {
         case int8
+        case int6
+        case int4
         case f32
+
+        init(_ bits: WeightBits) { self = bits == .eight ? .int8 : bits == .six ? .int6 : .int4 }
+
+        /// Nil for floats.
+        var bits: WeightBits? {
+            switch self {
+            case .int8: .eight
+            case .int6: .six
+            case .int4: .four
+            case .f32: nil
+            }
+        }
     }
 
     var part: ArchivePart
     var kind: Kind
-    /// [rows, columns] for int8, [n] for f32.
+    /// [rows, columns] for integers, [n] for f32.
     var shape: [Int]
 
     /// Bytes the shape demands.
     func expectedByteCount(group: Int) -> Int {
-        switch kind {
-        case .f32: return shape[0] * 4
-        case .int8:
-            let tiles = TileShape(rows: shape[0], columns: shape[1], group: group)
-            return tiles.valueByteCount + tiles.scaleCount * 2
-        }
+        guard let tiles = tiles(group: group) else { return shape[0] * 4 }
+        return tiles.valueByteCount + tiles.scaleCount * 2
+    }
+
+    /// Nil for floats.
+    func tiles(group: Int) -> TileShape? {
+        kind.bits.map { TileShape(rows: shape[0], columns: shape[1], group: group, bits: $0) }
     }
 }
 
@@ -166,11 +181,11 @@ private struct IndexReader {
         let part = try part(json, pointer)
         let kindName = try string(json, pointer + "/kind")
         guard let kind = ArchiveTensor.Kind(rawValue: kindName) else {
-            throw fail(pointer + "/kind", "is \"\(printable(kindName.utf8))\", known are int8 and f32")
+            throw fail(pointer + "/kind", "is \"\(printable(kindName.utf8))\", known are int8, int6, int4 and f32")
         }
         let limit = max(ModelConfig.Limits.vocabulary, ModelConfig.Limits.intermediateSize)
         let shape = try list(json, pointer + "/shape", 2).compactMap { $0.intValue.flatMap { Int(exactly: $0) } }
-        guard shape.count == (kind == .int8 ? 2 : 1), shape.allSatisfy({ (1...limit).contains($0) }) else {
+        guard shape.count == (kind == .f32 ? 1 : 2), shape.allSatisfy({ (1...limit).contains($0) }) else {
             throw fail(pointer + "/shape", "does not fit its kind, or exceeds \(limit)")
         }
         let tensor = ArchiveTensor(part: part, kind: kind, shape: shape)

@@ -16,6 +16,8 @@ public struct PackReport: Sendable {
 
 public struct PackOptions: Sendable {
     public var group = GroupSize.automatic
+    /// Of the weights; see `WeightBits.forTensor`.
+    public var bits = WeightBits.eight
     public var threads = 2
     /// Name clients will use; nil takes the source's.
     public var name: String?
@@ -39,7 +41,7 @@ public enum Packer {
             throw CheckpointError(
                 .unsupported, file: source.path, field: "", detail: "is packed already; pack from the original checkpoint")
         }
-        let group = options.group.resolved(for: source)
+        let group = options.group.resolved(for: source, bits: options.bits)
         let index = ArchiveIndex(
             name: options.name ?? source.displayName, group: group, config: source.config,
             defaults: source.generationDefaults,
@@ -51,7 +53,7 @@ public enum Packer {
         var writer = try ArchiveWriter(path: path, index: index)
         for tensor in source.tensors {
             if isCancelled() { throw CancellationError() }
-            try add(tensor, from: source, group: group, threads: options.threads, to: &writer, &report)
+            try add(tensor, from: source, group: group, options, to: &writer, &report)
             done += tensor.elementCount
             progress(done, total)
         }
@@ -68,8 +70,8 @@ public enum Packer {
     }
 
     private static func add(
-        _ tensor: TensorInfo, from source: any Checkpoint, group: Int, threads: Int, to writer: inout ArchiveWriter,
-        _ report: inout PackReport
+        _ tensor: TensorInfo, from source: any Checkpoint, group: Int, _ options: PackOptions,
+        to writer: inout ArchiveWriter, _ report: inout PackReport
     ) throws {
         guard tensor.shape.count == 2 else {
             let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: tensor.elementCount)
@@ -78,16 +80,17 @@ public enum Packer {
             return try writer.add(
                 tensor.name, kind: .f32, shape: tensor.shape, data: [UnsafeRawBufferPointer(floats)])
         }
-        let shape = TileShape(rows: tensor.rows, columns: tensor.columns, group: group)
+        let shape = TileShape(
+            rows: tensor.rows, columns: tensor.columns, group: group, bits: options.bits.forTensor(named: tensor.name))
         let region = try MemoryRegion(byteCount: shape.valueByteCount + shape.scaleCount * 2)
         try region.withBytes { bytes in
             let values = UnsafeMutableRawBufferPointer(rebasing: bytes[..<shape.valueByteCount])
             let scales = UnsafeMutableRawBufferPointer(rebasing: bytes[shape.valueByteCount...][..<(shape.valueByteCount + shape.scaleCount * 2)])
             let error = try Quantizer.quantize(
-                source, tensor: tensor.name, shape: shape, values: values, scales: scales, threads: threads)
+                source, tensor: tensor.name, shape: shape, values: values, scales: scales, threads: options.threads)
             report.receipt.tensors.append(TensorReceipt(name: tensor.name, error: error))
             try writer.add(
-                tensor.name, kind: .int8, shape: tensor.shape,
+                tensor.name, kind: ArchiveTensor.Kind(shape.bits), shape: tensor.shape,
                 data: [UnsafeRawBufferPointer(values), UnsafeRawBufferPointer(scales)])
         }
     }

@@ -1,7 +1,7 @@
-// Float rows to int8 tiles.
+// Float rows to tiles of integers.
 //
 // Symmetric groups along the columns with a half-precision scale that is searched for the smallest squared error
-// (qk_quantize_weights). Q8_0 rows at group 32 are copied as they are. Invariant: every value lies in -127...127 and padding is zero.
+// (qk_quantize_weights). Q8_0 rows at group 32 are copied as they are. Invariant: 8-bit values lie in -127...127 and padding is zero.
 import Dispatch
 import QuernTensor
 import Synchronization
@@ -65,18 +65,21 @@ private struct TileTarget: @unchecked Sendable {
     func fill(
         _ tiles: Range<Int>, from checkpoint: any Checkpoint, tensor name: String
     ) throws(CheckpointError) -> QuantizationError {
-        if shape.group == 32, let gguf = checkpoint as? GGUFCheckpoint, shape.columns % 32 == 0,
+        if shape.bits == .eight, shape.group == 32, let gguf = checkpoint as? GGUFCheckpoint, shape.columns % 32 == 0,
             let error = try copyQ8(tiles, from: gguf, tensor: name)
         {
             return error
         }
         let rowFloats = shape.paddedColumns
         let rows = UnsafeMutableBufferPointer<Float>.allocate(capacity: TileShape.tileRows * shape.columns)
+        // A tile of integers, one byte each, before it is packed.
+        let integers = UnsafeMutableRawBufferPointer.allocate(byteCount: TileShape.tileRows * rowFloats, alignment: 64)
         let row = UnsafeMutableBufferPointer<Float>.allocate(capacity: rowFloats)
         row.initialize(repeating: 0)
         defer {
             rows.deallocate()
             row.deallocate()
+            integers.deallocate()
         }
         var total = QuantizationError()
         for tile in tiles {
@@ -84,14 +87,16 @@ private struct TileTarget: @unchecked Sendable {
             let count = min(TileShape.tileRows, shape.rows - first)
             let part = UnsafeMutableBufferPointer(rebasing: rows[..<(count * shape.columns)])
             try checkpoint.readRows(of: name, rows: first..<(first + count), into: part)
+            if count < TileShape.tileRows { integers.initializeMemory(as: UInt8.self, repeating: 0) }
             for index in 0..<count {
                 row.baseAddress!.update(from: rows.baseAddress! + index * shape.columns, count: shape.columns)
                 for group in 0..<shape.groups {
-                    let error = quantizeGroup(row, group, tile: tile, row: index)
+                    let error = quantizeGroup(row, group, tile: tile, row: index, into: integers)
                     guard error.squaredWeight.isFinite, error.squaredError.isFinite else { throw notFinite(checkpoint, name, row: first + index) }
                     total = total + error
                 }
             }
+            store(integers, tile: tile)
         }
         return total
     }
@@ -101,6 +106,16 @@ private struct TileTarget: @unchecked Sendable {
             .malformed, file: checkpoint.path, field: "tensor \"\(printable(name.utf8))\"",
             byteOffset: checkpoint.tensor(named: name)?.fileOffset,
             detail: "row \(row) holds a weight that is not a finite number, or too large for int8 groups")
+    }
+
+    /// A whole tile, packed when the shape asks for fewer bits.
+    private func store(_ integers: UnsafeMutableRawBufferPointer, tile: Int) {
+        let byteCount = shape.valueByteCount / (shape.paddedRows / TileShape.tileRows)
+        let out = UnsafeMutableRawBufferPointer(rebasing: values[(tile * byteCount)..<((tile + 1) * byteCount)])
+        guard shape.bits < .eight else { return out.copyMemory(from: UnsafeRawBufferPointer(integers)) }
+        Kernels.packChunks(
+            integers.baseAddress!.assumingMemoryBound(to: Int8.self), chunks: integers.count / 64, bits: shape.bits,
+            into: out.baseAddress!.assumingMemoryBound(to: UInt8.self))
     }
 
     /// Where chunk `chunk` (four columns) of a tile's row goes.
@@ -115,16 +130,17 @@ private struct TileTarget: @unchecked Sendable {
     }
 
     private func quantizeGroup(
-        _ row: UnsafeMutableBufferPointer<Float>, _ group: Int, tile: Int, row index: Int
+        _ row: UnsafeMutableBufferPointer<Float>, _ group: Int, tile: Int, row index: Int,
+        into tileIntegers: UnsafeMutableRawBufferPointer
     ) -> QuantizationError {
         let size = shape.group
         return withUnsafeTemporaryAllocation(of: Int8.self, capacity: size) { integers in
-            let result = kernels.quantizeWeights(row.baseAddress! + group * size, group: size, into: integers.baseAddress!)
+            let result = kernels.quantizeWeights(row.baseAddress! + group * size, group: size, bits: shape.bits, into: integers.baseAddress!)
             store(scale: Float16(bitPattern: result.scale), tile: tile, group: group, row: index)
             let packed = UnsafeRawBufferPointer(integers)
             for chunk in 0..<(size / 4) {
                 let four = packed.loadUnaligned(fromByteOffset: chunk * 4, as: UInt32.self)
-                store(four, tile: tile, chunk: group * (size / 4) + chunk, row: index)
+                tileIntegers.storeBytes(of: four, toByteOffset: (group * (size / 4) + chunk) * 64 + index * 4, as: UInt32.self)
             }
             return QuantizationError(
                 squaredError: Double(result.squaredError), squaredWeight: Double(result.squaredWeights),

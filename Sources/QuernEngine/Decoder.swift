@@ -22,6 +22,8 @@ final class Decoder {
     let shape: HeadShape
     /// Bytes of weights read by one decode step.
     let weightBytesPerStep: Int
+    /// Multiply-accumulates with weights of one token that needs logits.
+    let weightsPerStep: Int
     private let arena: Arena
 
     init(config: ModelConfig, loader: WeightLoader, contextLength: Int) throws {
@@ -37,6 +39,7 @@ final class Decoder {
         finalNorm = try loader.vector("model.norm.weight")
         head = config.tiesEmbeddings ? embedding.matrix : try loader.linear("lm_head")
         try loader.finish()
+        weightsPerStep = loader.loadedWeightCount - (config.tiesEmbeddings ? 0 : embedding.matrix.rows * embedding.matrix.columns)
         weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
     }
 

@@ -16,6 +16,8 @@ public struct EngineOptions: Sendable {
     /// Tokens of prompt plus completion a sequence may have; nil takes the model's, at most 8192.
     public var contextLength: Int?
     public var precision = Precision.int8
+    /// Of weights that are quantised while loading; an archive has its own.
+    public var weightBits = WeightBits.eight
     /// How keys and values are kept; f32 with `Precision.float32`, which is for checking.
     public var cacheFormat = KVFormat.half
     /// Sequences computed together.
@@ -55,6 +57,10 @@ public struct EngineInfo: Sendable {
     public let weightBytesPerStep: Int
     /// Those of them in the language-model head.
     public let headBytes: Int
+    /// Weights of matrices that one decode step multiplies by, per token.
+    public let weightsPerStep: Int
+    /// Those of them in the language-model head.
+    public let headWeights: Int
     public let cacheBytes: Int
     public let cacheFormat: KVFormat
 }

@@ -29,7 +29,7 @@ struct EngineLoader {
             config: config, instructionSet: instructionSet, threads: threads,
             maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences),
             gateInputBits: options.precision.gateInputBits)
-        let loader = WeightLoader(checkpoint, precision: options.precision, threads: threads, progress: progress)
+        let loader = WeightLoader(checkpoint, precision: options.precision, bits: options.weightBits, threads: threads, progress: progress)
         let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
 
         let format = options.precision == .float32 ? .float32 : options.cacheFormat
@@ -48,7 +48,8 @@ struct EngineLoader {
             config: config, contextLength: contextLength, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision != .float32 ? loader.groupSize : nil,
-            weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, cacheBytes: cacheBytes, cacheFormat: format)
+            weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, weightsPerStep: decoder.weightsPerStep,
+            headWeights: decoder.head.rows * decoder.head.columns, cacheBytes: cacheBytes, cacheFormat: format)
         return EngineLoader(loop: loop, info: info)
     }
 

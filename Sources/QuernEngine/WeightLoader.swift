@@ -12,8 +12,11 @@ import Synchronization
 final class WeightLoader {
     let arena = Arena()
     private(set) var loadedByteCount = 0
+    /// Of all matrices: the multiply-accumulates that one token needs.
+    private(set) var loadedWeightCount = 0
     private let checkpoint: any Checkpoint
     private let precision: Precision
+    private let bits: WeightBits
     private let group: Int
     private let threads: Int
     private let progress: @Sendable (Double) -> Void
@@ -28,28 +31,32 @@ final class WeightLoader {
     }
 
     init(
-        _ checkpoint: any Checkpoint, precision: Precision, threads: Int,
+        _ checkpoint: any Checkpoint, precision: Precision, bits: WeightBits, threads: Int,
         progress: @escaping @Sendable (Double) -> Void
     ) {
         self.checkpoint = checkpoint
         self.precision = precision
+        self.bits = bits
         self.threads = threads
         self.progress = progress
-        group = (checkpoint as? Archive)?.groupSize ?? GroupSize.automatic.resolved(for: checkpoint)
+        group = (checkpoint as? Archive)?.groupSize ?? GroupSize.automatic.resolved(for: checkpoint, bits: bits)
         totalElements = max(1, checkpoint.config.parameterCount)
     }
 
-    /// Columns per scale of the int8 weights.
+    /// Columns per scale of quantised weights.
     var groupSize: Int { group }
 
     /// The projection `name`.weight [rows, columns], with `name`.bias where the architecture has one.
     func linear(_ base: String) throws -> Linear {
         let name = base + ".weight"
         let (rows, columns) = (try tensor(name).rows, try tensor(name).columns)
+        loadedWeightCount += rows * columns
         let weights: Linear.Weights
         switch precision {
         case .int8, .int8Fast:
-            let matrix = try QuantizedMatrix(TileShape(rows: rows, columns: columns, group: group), in: arena)
+            let shape = (checkpoint as? Archive)?.tiles(of: name)
+                ?? TileShape(rows: rows, columns: columns, group: group, bits: bits.forTensor(named: name))
+            let matrix = try QuantizedMatrix(shape, in: arena)
             if checkpoint is Archive {
                 deferred.append(DeferredRead(name: name, matrix: matrix))
             } else {
@@ -93,7 +100,7 @@ final class WeightLoader {
                 guard index < jobs.count, state.withLock({ $0.failure == nil }) else { return }
                 let matrix = jobs[index].matrix
                 do throws(CheckpointError) {
-                    try archive.readInt8(jobs[index].name, values: matrix.valueBytes, scales: matrix.scaleBytes)
+                    try archive.readTiles(jobs[index].name, values: matrix.valueBytes, scales: matrix.scaleBytes)
                 } catch {
                     state.withLock { $0.failure = $0.failure ?? error }
                 }

@@ -94,16 +94,22 @@ public struct Kernels: Sendable {
         qk_q8_gated(ops, pool.handle, x.handle, Int64(tokens), &gateJob, &upJob, out.handle)
     }
 
-    /// One group of weights as int8 with a half-precision scale (see `qk_quantize_weights`).
+    /// One group of weights as integers with a half-precision scale (see `qk_quantize_weights`).
     ///
     /// - Returns: the scale's bits, and how well the integers fit; sums are not finite when a weight is not or does not fit.
     public func quantizeWeights(
-        _ weights: UnsafePointer<Float>, group: Int, into values: UnsafeMutablePointer<Int8>
+        _ weights: UnsafePointer<Float>, group: Int, bits: WeightBits, into values: UnsafeMutablePointer<Int8>
     ) -> (scale: UInt16, squaredError: Float, squaredWeights: Float, largestError: Float) {
         precondition(group % 16 == 0 && group > 0 && group <= 64)
         var scale: UInt16 = 0
-        let fit = qk_quantize_weights(ops, weights, Int32(group), values, &scale)
+        let fit = qk_quantize_weights(ops, weights, Int32(group), bits.rawValue, values, &scale)
         return (scale, fit.squared_error, fit.squared_weights, fit.largest_error)
+    }
+
+    /// Packs chunks of 64 integers to fewer bits (see `qk_q8_matrix`).
+    public static func packChunks(_ values: UnsafePointer<Int8>, chunks: Int, bits: WeightBits, into out: UnsafeMutablePointer<UInt8>) {
+        precondition(bits < .eight && chunks % (bits == .four ? 2 : 4) == 0)
+        qk_pack_chunks(values, Int64(chunks), bits.rawValue, out)
     }
 
     /// One dequantised row of `matrix`: an embedding lookup.

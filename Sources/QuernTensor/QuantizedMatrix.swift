@@ -4,31 +4,42 @@
 // Invariant: int8 values lie in -127...127, rows and columns are zero-padded to whole tiles and groups.
 import CQuernKernels
 
-/// Byte counts and paddings of the QW8 layout: 16 rows x 4 columns per 64-byte chunk, one f16 scale per (row, group).
+/// Integers that a weight becomes.
+public enum WeightBits: Int32, Sendable, CaseIterable, Comparable {
+    case four = 4
+    case six = 6
+    case eight = 8
+
+    public static func < (a: WeightBits, b: WeightBits) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Byte counts and paddings of the tile layout: 16 rows x 4 columns per chunk of 64 integers, one f16 scale per (row, group).
 public struct TileShape: Sendable, Equatable {
     public static let tileRows = 16
     public let rows: Int
     public let columns: Int
     public let group: Int
+    public let bits: WeightBits
 
     /// - Precondition: rows and columns positive, group 32 or 64.
-    public init(rows: Int, columns: Int, group: Int) {
+    public init(rows: Int, columns: Int, group: Int, bits: WeightBits = .eight) {
         precondition(rows > 0 && columns > 0 && (group == 32 || group == 64))
         self.rows = rows
         self.columns = columns
         self.group = group
+        self.bits = bits
     }
 
     public var paddedRows: Int { (rows + 15) / 16 * 16 }
     public var paddedColumns: Int { (columns + group - 1) / group * group }
     public var groups: Int { paddedColumns / group }
-    /// Bytes of int8 values.
-    public var valueByteCount: Int { paddedRows * paddedColumns }
+    /// Bytes of the integers.
+    public var valueByteCount: Int { paddedRows * paddedColumns / 8 * Int(bits.rawValue) }
     /// Number of f16 scales.
     public var scaleCount: Int { paddedRows * groups }
 }
 
-/// y = W x with W [rows, columns] in int8 groups along the columns.
+/// y = W x with W [rows, columns] in groups of integers along the columns.
 public struct QuantizedMatrix: @unchecked Sendable {
     public let shape: TileShape
     package let values: UnsafeMutablePointer<Int8>
@@ -43,7 +54,7 @@ public struct QuantizedMatrix: @unchecked Sendable {
             .bindMemory(to: UInt16.self, capacity: shape.scaleCount)
     }
 
-    /// Storage for the loader: int8 tiles.
+    /// Storage for the loader: tiles of integers.
     public var valueBytes: UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(start: values, count: shape.valueByteCount)
     }
@@ -58,7 +69,7 @@ public struct QuantizedMatrix: @unchecked Sendable {
     var handle: qk_q8_matrix {
         qk_q8_matrix(
             values: values, scales: scales, rows: Int64(shape.rows), k_padded: Int64(shape.paddedColumns),
-            group: Int32(shape.group))
+            group: Int32(shape.group), bits: shape.bits.rawValue)
     }
 }
 

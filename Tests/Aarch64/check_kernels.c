@@ -30,7 +30,7 @@ typedef struct {
     int64_t columns;
 } weights;
 
-static weights random_weights(const qk_ops *ops, int64_t rows, int64_t columns, int32_t group) {
+static weights random_weights(const qk_ops *ops, int64_t rows, int64_t columns, int32_t group, int32_t bits) {
     int64_t padded = (columns + group - 1) / group * group, tiles = (rows + 15) / 16;
     int8_t *values = calloc((size_t)(tiles * 16 * padded), 1);
     uint16_t *scales = calloc((size_t)(tiles * 16 * padded / group), sizeof *scales);
@@ -39,12 +39,17 @@ static weights random_weights(const qk_ops *ops, int64_t rows, int64_t columns, 
             float w[64] = {0};
             int8_t integers[64];
             for (int32_t k = 0; k < group && g * group + k < columns; k++) w[k] = random_float(0.1f);
-            qk_quantize_weights(ops, w, group, integers, scales + (row / 16 * (padded / group) + g) * 16 + row % 16);
+            qk_quantize_weights(ops, w, group, bits, integers, scales + (row / 16 * (padded / group) + g) * 16 + row % 16);
             for (int32_t k = 0; k < group; k++)
                 values[(row / 16 * (padded / 4) + (g * group + k) / 4) * 64 + row % 16 * 4 + k % 4] = integers[k];
         }
     }
-    return (weights){{values, scales, rows, padded, group}, columns};
+    if (bits < 8) {
+        uint8_t *packed = calloc((size_t)(tiles * 16 * padded), 1);
+        qk_pack_chunks(values, tiles * padded / 4, bits, packed);
+        values = (int8_t *)packed;
+    }
+    return (weights){{values, scales, rows, padded, group, bits}, columns};
 }
 
 static qk_activations activations(int64_t m, const qk_q8_matrix *w, int bits) {
@@ -79,12 +84,13 @@ static float *attend(const qk_ops *ops, qk_pool *pool, const float *q, const flo
 static void check(const char *isa, const qk_ops *ops, const qk_ops *scalar, qk_pool *pool) {
     static const int shapes[][2] = {{1, 32}, {17, 172}, {33, 256}, {100, 576}};
     for (int s = 0; s < 4; s++) {
-        for (int group = 32; group <= 64; group *= 2) {
+        for (int kind = 0; kind < 6; kind++) {
+            int32_t group = kind % 2 ? 64 : 32, weight_bits = 4 + kind / 2 * 2;
             uint64_t seed = state;
-            weights w = random_weights(ops, shapes[s][0], shapes[s][1], group);
+            weights w = random_weights(ops, shapes[s][0], shapes[s][1], group, weight_bits);
             state = seed;
-            weights expected = random_weights(scalar, shapes[s][0], shapes[s][1], group);
-            size_t count = (size_t)((shapes[s][0] + 15) / 16 * 16 * w.matrix.k_padded);
+            weights expected = random_weights(scalar, shapes[s][0], shapes[s][1], group, weight_bits);
+            size_t count = (size_t)((shapes[s][0] + 15) / 16 * 2 * w.matrix.k_padded * weight_bits);
             same(isa, "weights", shapes[s][0], group, w.matrix.values, expected.matrix.values, count);
             for (int m = 1; m <= 9; m++) {
                 float *x = random_floats(m * shapes[s][1], 3);

@@ -46,6 +46,23 @@ import Testing
         #expect(try Inspection(packed).verify() == "all checksums match")
     }
 
+    @Test(arguments: [(WeightBits.six, "int6", 32.0), (.four, "int4", 8)])
+    func fewerBits(_ bits: WeightBits, storage: String, levels: Double) throws {
+        let source = try source(TinyModel(.qwen2, layers: 2))
+        var options = PackOptions()
+        options.bits = bits
+        let packed = try pack(source, options)
+        for tensor in source.tensors where tensor.shape.count == 2 {
+            let stored = try #require(packed.tensor(named: tensor.name))
+            let isHead = tensor.name == "model.embed_tokens.weight" || tensor.name == "lm_head.weight"
+            #expect(stored.storage == (isHead ? "int6" : storage))
+            let (before, after) = (try source.floats(tensor.name), try packed.floats(tensor.name))
+            let squares = zip(before, after).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+            #expect((squares / Double(before.count)).squareRoot() <= 1 / (isHead ? 32 : levels) / 12.0.squareRoot())
+        }
+        #expect(try Inspection(packed).verify() == "all checksums match")
+    }
+
     @Test func q8IsCopiedExactly() throws {
         let source = try source(q8: true)
         let packed = try pack(source)

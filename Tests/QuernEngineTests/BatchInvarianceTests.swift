@@ -1,6 +1,7 @@
 // The promise that makes prefix caches, preemption and speculation exact: bits do not depend on company.
 import QuernEngine
 import QuernJSON
+import QuernTensor
 import Testing
 
 @Suite struct BatchInvarianceTests {
@@ -32,6 +33,30 @@ import Testing
             let engine = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: threads)
             #expect(try engine.logits(tokens: tokens, positions: Set(tokens.indices)) == reference)
         }
+    }
+
+    /// Weights of fewer bits, 8-bit activations, an int8 cache: each is as independent of company as the default.
+    @Test(arguments: ["bits 4", "bits 6", "int8-fast", "kv int8"])
+    func optionsKeepThePromise(_ name: String) throws {
+        var options = EngineOptions()
+        switch name {
+        case "bits 4": options.weightBits = .four
+        case "bits 6": options.weightBits = .six
+        case "int8-fast": options.precision = .int8Fast
+        default: options.cacheFormat = .int8
+        }
+        options.threads = 1
+        let plain = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: 1)
+        let checkpoint = try Fixtures.checkpoint("tiny-qwen3")
+        let tokens: [TokenID] = (0..<200).map { TokenID(($0 * 7 + 3) % 60) }
+        let alone = try Engine(checkpoint, options: options)
+        options.threads = 3
+        options.instructionSet = "scalar"
+        let scalar = try Engine(checkpoint, options: options)
+        let expected = try alone.logits(tokens: tokens, positions: [0, 130, 199])
+        #expect(try scalar.logits(tokens: tokens, positions: [0, 130, 199]) == expected)
+        #expect(try alone.logits(tokens: Array(tokens[...130]), positions: [130]) == [expected[1]])
+        #expect(try plain.logits(tokens: tokens, positions: [199]) != [expected[2]], "\(name) changes something")
     }
 
     @Test func promptsLongerThanAChunkEqualShorterOnes() async throws {

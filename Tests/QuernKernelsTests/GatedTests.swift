@@ -15,7 +15,7 @@ import Testing
                 var job = qk_matmul_job(
                     weights: qk_q8_matrix(
                         values: values.baseAddress, scales: scales.baseAddress, rows: Int64(w.rows), k_padded: Int64(w.padded),
-                        group: Int32(w.group)),
+                        group: Int32(w.group), bits: w.bits),
                     y: nil, ldy: 0, bias: nil, accumulate: 0)
                 return body(&job)
             }
@@ -83,10 +83,10 @@ import Testing
         }
     }
 
-    private func quantiseWeights(_ w: [Float], isa: String) -> (values: [Int8], scale: UInt16, fit: qk_weight_fit) {
+    private func quantiseWeights(_ w: [Float], isa: String, bits: Int32 = 8) -> (values: [Int8], scale: UInt16, fit: qk_weight_fit) {
         var values = [Int8](repeating: 0, count: w.count)
         var scale: UInt16 = 0
-        let fit = qk_quantize_weights(ops(isa), w, Int32(w.count), &values, &scale)
+        let fit = qk_quantize_weights(ops(isa), w, Int32(w.count), bits, &values, &scale)
         return (values, scale, fit)
     }
 
@@ -108,6 +108,21 @@ import Testing
                 let plainError = w.reduce(0.0) { $0 + pow2($1.double - ($1.double / plain).rounded() * plain) }
                 #expect(error <= plainError * 1.000_01)
             }
+        }
+    }
+
+    @Test(arguments: instructionSets, [6, 4] as [Int32]) func fewerBits(_ isa: String, _ bits: Int32) {
+        var random = SplitMix64(state: 23)
+        let lowest: Int8 = bits == 6 ? -32 : -8
+        for _ in 0..<200 {
+            let w = random.floats(32, -0.3...0.3)
+            let (a, b) = (quantiseWeights(w, isa: isa, bits: bits), quantiseWeights(w, isa: "scalar", bits: bits))
+            #expect(a.values == b.values && a.scale == b.scale)
+            #expect(a.values.allSatisfy { (lowest...(-lowest - 1)).contains($0) })
+            // No worse than a plain symmetric scale.
+            let plain = Double((w.map(abs).max() ?? 0) / Float(-lowest - 1))
+            let plainError = w.reduce(0.0) { $0 + pow2($1.double - ($1.double / plain).rounded() * plain) }
+            #expect(Double(a.fit.squared_error) <= plainError * 1.001)
         }
     }
 

@@ -18,6 +18,18 @@ import Testing
         }
     }
 
+    @Test(arguments: instructionSets, [6, 4] as [Int32]) func fewerBitsAreTheSameIntegers(_ isa: String, bits: Int32) {
+        for (rows, columns, group) in [(1, 32, 32), (33, 172, 64), (20, 1100, 64), (48, 1100, 32)] {
+            var random = SplitMix64(state: 8)
+            let packed = Weights(rows: rows, columns: columns, group: group, random: &random, bits: bits)
+            let plain = packed.withEightBits
+            for m in [1, 2, 9, 65] {
+                let x = random.floats(m * columns, -3...3)
+                #expect(matmul(x, m, packed, MatmulOptions(isa: isa, threads: 2)).bits == matmul(x, m, plain).bits, "\(rows)x\(columns), \(m)")
+            }
+        }
+    }
+
     @Test(arguments: instructionSets, [16, 8] as [Int32]) func aTokenDoesNotSeeItsNeighbours(_ isa: String, bits: Int32) {
         var random = SplitMix64(state: 2)
         let w = Weights(rows: 40, columns: 200, group: 64, random: &random)
@@ -88,16 +100,16 @@ import Testing
         #expect(matmul([Float](repeating: Float(bitPattern: 7), count: 128), 1, w, MatmulOptions(isa: isa)).allSatisfy { $0.isFinite })
     }
 
-    @Test func rowsAreDequantisedExactly() {
+    @Test(arguments: [8, 6, 4] as [Int32]) func rowsAreDequantisedExactly(_ bits: Int32) {
         var random = SplitMix64(state: 7)
-        let w = Weights(rows: 35, columns: 172, group: 64, random: &random)
+        let w = Weights(rows: 35, columns: 172, group: 64, random: &random, bits: bits)
         for row in [0, 15, 16, 34] {
             var out = [Float](repeating: 0, count: 172)
             w.values.withUnsafeBufferPointer { values in
                 w.scales.withUnsafeBufferPointer { scales in
                     var matrix = qk_q8_matrix(
                         values: values.baseAddress, scales: scales.baseAddress, rows: 35, k_padded: Int64(w.padded),
-                        group: 64)
+                        group: 64, bits: w.bits)
                     qk_q8_row(ops("scalar"), &matrix, Int64(row), 172, &out)
                 }
             }

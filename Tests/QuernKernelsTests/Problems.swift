@@ -37,31 +37,52 @@ final class Pool {
 /// Weights in tile layout beside the matrix they were packed from.
 struct Weights {
     let rows, columns, group, padded: Int
-    var values: [Int8]
+    private(set) var bits: Int32
+    var values: [Int8]      // of eight bits, or packed to fewer
+    private var integers: [Int8]
     var scales: [UInt16]
 
-    init(rows: Int, columns: Int, group: Int, random: inout SplitMix64, extreme: Bool = false) {
+    init(rows: Int, columns: Int, group: Int, random: inout SplitMix64, extreme: Bool = false, bits: Int32 = 8) {
         self.rows = rows
         self.columns = columns
         self.group = group
+        self.bits = bits
         padded = (columns + group - 1) / group * group
         let tiles = (rows + 15) / 16
-        values = Array(repeating: 0, count: tiles * 16 * padded)
+        integers = Array(repeating: 0, count: tiles * 16 * padded)
+        values = []
         scales = Array(repeating: 0, count: tiles * 16 * padded / group)
         for row in 0..<rows {
             for k in 0..<columns {
-                values[index(row, k)] = extreme ? (Bool.random(using: &random) ? 127 : -127) : Int8.random(in: -127...127, using: &random)
+                let limit: Int8 = bits == 8 ? 127 : bits == 6 ? 31 : 7
+                integers[index(row, k)] = extreme
+                    ? (Bool.random(using: &random) ? limit : -limit) : Int8.random(in: -limit...limit, using: &random)
             }
             for g in 0..<(padded / group) {
                 scales[scaleIndex(row, g)] = Float16(Float.random(in: 0.001...0.02, using: &random)).bitPattern
             }
         }
+        guard bits < 8 else {
+            values = integers
+            return
+        }
+        var packed = [UInt8](repeating: 0, count: integers.count * Int(bits) / 8)
+        qk_pack_chunks(integers, Int64(integers.count / 64), bits, &packed)
+        values = packed.map { Int8(bitPattern: $0) }
+    }
+
+    /// The same integers, a byte each.
+    var withEightBits: Weights {
+        var plain = self
+        plain.bits = 8
+        plain.values = integers
+        return plain
     }
 
     func index(_ row: Int, _ k: Int) -> Int { ((row / 16) * (padded / 4) + k / 4) * 64 + row % 16 * 4 + k % 4 }
     func scaleIndex(_ row: Int, _ g: Int) -> Int { ((row / 16) * (padded / group) + g) * 16 + row % 16 }
     func weight(_ row: Int, _ k: Int) -> Double {
-        Double(values[index(row, k)]) * Double(Float16(bitPattern: scales[scaleIndex(row, k / group)]))
+        Double(integers[index(row, k)]) * Double(Float16(bitPattern: scales[scaleIndex(row, k / group)]))
     }
 }
 
@@ -95,7 +116,7 @@ func matmul(_ x: [Float], _ m: Int, _ w: Weights, _ options: MatmulOptions = Mat
                             var job = qk_matmul_job(
                                 weights: qk_q8_matrix(
                                     values: weightValues.baseAddress, scales: weightScales.baseAddress,
-                                    rows: Int64(w.rows), k_padded: Int64(w.padded), group: Int32(w.group)),
+                                    rows: Int64(w.rows), k_padded: Int64(w.padded), group: Int32(w.group), bits: w.bits),
                                 y: y.baseAddress, ldy: Int64(w.rows), bias: bias,
                                 accumulate: options.residual == nil ? 0 : 1)
                             qk_q8_matmul(table, pool.handle, activations, Int64(m), &job, 1)

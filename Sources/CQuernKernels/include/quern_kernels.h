@@ -52,12 +52,17 @@ int qk_affinity_count(void);
 // Weights in tiles of 16 rows: values[((row/16)*(k_padded/4) + k/4)*64 + (row%16)*4 + k%4],
 // scales[((row/16)*(k_padded/group) + k/group)*16 + row%16] (IEEE half bit patterns).
 // Rows are padded with zero rows to a multiple of 16, columns with zeros to a multiple of group.
+//
+// With fewer bits the chunks of 64 (16 rows x 4 columns) are packed, in two's complement. 4 bits: two chunks in 64 bytes, the
+// first in the low nibbles, the second in the high ones. 6 bits: four chunks in 192 bytes; the low four bits as before, 64
+// bytes for the first two chunks and 64 for the others, then the high two bits, chunk i at bit 2i.
 typedef struct {
     const int8_t *values;
     const uint16_t *scales;
     int64_t rows;      // real rows
     int64_t k_padded;  // columns rounded up to a multiple of group
     int32_t group;     // 32 or 64
+    int32_t bits;      // 8, 6 or 4
 } qk_q8_matrix;
 
 // Activations of m tokens quantised per (token, group), with one float scale per group. With 16 bits they are int16 in
@@ -91,15 +96,20 @@ void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m,
 void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *gate,
                  const qk_matmul_job *up, qk_activations out);
 
-// The weights of one group (group a multiple of 16, at most 64) as integers in -127...127 and an IEEE half scale. The scale is
-// searched: the largest magnitude on 112...131.75 in quarter steps, then a least-squares refit; the smallest squared error
-// wins. The sums are not finite when a weight is not, or does not fit.
+// The weights of one group (group a multiple of 16, at most 64) as integers and an IEEE half scale. With 8 bits they lie in
+// -127...127, with 6 in -32...31, with 4 in -8...7. The scale is searched: the largest magnitude on 80 candidates around the
+// largest integer, of both signs below 8 bits, then a least-squares refit; the smallest squared error wins. The sums are not
+// finite when a weight is not, or does not fit.
 typedef struct {
     float squared_error, squared_weights;
     float largest_error;
 } qk_weight_fit;
 
-qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int8_t *values, uint16_t *scale);
+qk_weight_fit qk_quantize_weights(const qk_ops *ops, const float *weights, int32_t group, int32_t bits, int8_t *values,
+                                  uint16_t *scale);
+
+// Packs chunks of 64 integers (see qk_q8_matrix) to 4 or 6 bits; chunks is even, or a multiple of four.
+void qk_pack_chunks(const int8_t *values, int64_t chunks, int32_t bits, uint8_t *out);
 
 // One dequantised row (embedding lookup): out[0..<columns].
 void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *weights, int64_t row, int64_t columns, float *out);

@@ -23,8 +23,7 @@ struct BenchReport {
 
     /// Multiply-accumulates of a token: every weight that a step reads, the head included when each token needs it.
     private func multiplies(_ series: BenchSeries) -> Double {
-        let perWeight = info.groupSize.map { 1 + 2 / Double($0) } ?? 4
-        return Double(series.kind == .decode ? info.weightBytes : info.weightBytes - info.headBytes) / perWeight
+        Double(series.kind == .decode ? info.weightsPerStep : info.weightsPerStep - info.headWeights)
     }
 
     private func bytesPerSecond(_ series: BenchSeries) -> Double {

@@ -4,6 +4,7 @@ import Quern
 import QuernCheckpoint
 import QuernEngine
 import QuernJSON
+import QuernTensor
 
 extension GroupSize: ExpressibleByArgument {
     public init?(argument: String) {
@@ -19,17 +20,21 @@ extension GroupSize: ExpressibleByArgument {
     public var defaultValueDescription: String { "auto" }
 }
 
-/// Packs a checkpoint to int8.
+extension WeightBits: ExpressibleByArgument {}
+
+/// Packs a checkpoint to integers.
 struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Pack a checkpoint into a .quern archive: int8 weights in kernel layout, tokenizer and template included.",
+        abstract: "Pack a checkpoint into a .quern archive: integer weights in kernel layout, tokenizer and template included.",
         discussion: """
             The archive appears under its name only when it is complete. Groups of 64 columns share a scale; a source that is \
-            Q8_0 throughout keeps its own integers and scales (groups of 32).
+            Q8_0 throughout keeps its own integers and scales (groups of 32). --bits 6 and 4 trade exactness for memory and speed of \
+            decoding; the receipt (`quern inspect`) says how much. The embedding and the head keep at least six bits.
 
             Examples:
               quern pack qwen2.5-coder-0.5b-instruct-q4_k_m.gguf -o models/qwen.quern
               quern pack ./Qwen3-0.6B -o models/qwen3.quern --group 32
+              quern pack ./Qwen3-4B -o models/qwen3-4b-q4.quern --bits 4 --receipt-corpus wiki.test.raw
             """)
 
     @Argument(help: "A GGUF file or a directory with safetensors.")
@@ -38,13 +43,16 @@ struct Pack: ParsableCommand {
     @Option(name: .shortAndLong, help: "The archive to write.")
     var output: String
 
+    @Option(help: "Bits of a weight: 8, 6 or 4.")
+    var bits: WeightBits = .eight
+
     @Option(help: "Columns per scale: auto, 32 or 64.")
     var group: GroupSize = .automatic
 
     @Option(help: "Threads (default: all available).")
     var threads: Int?
 
-    @Option(help: "A text: measure int8 against f32 on it and keep the figures in the receipt (takes minutes).")
+    @Option(help: "A text: measure the packed weights against f32 on it and keep the figures in the receipt (takes minutes).")
     var receiptCorpus: String?
 
     @Option(help: "Chunks of 512 tokens of that text.")
@@ -59,6 +67,7 @@ struct Pack: ParsableCommand {
         let checkpoint = try openCheckpoint(path: source)
         var options = PackOptions()
         options.group = group
+        options.bits = bits
         options.threads = max(1, threads ?? ProcessorCount.available())
         options.name = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
         if let receiptCorpus { options.corpusFigures = try figures(checkpoint, corpus: receiptCorpus) }
@@ -85,6 +94,7 @@ struct Pack: ParsableCommand {
         var options = LoadOptions()
         options.threads = threads
         options.maxSequences = 1
+        options.weightBits = bits
         let packed = try LoadedModel(checkpoint, options: options)
         guard let tokenizer = packed.tokenizer else { throw Failure(status: 65, message: "\(source): has no tokenizer") }
         let corpus = try EvaluationCorpus([UInt8](data), tokenizer: tokenizer, chunkLength: 512, limit: receiptChunks)
