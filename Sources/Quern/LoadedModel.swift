@@ -106,8 +106,10 @@ public final class LoadedModel: Sendable {
         try validate(request)
         var stops = Set(request.stopTokenIDs)
         if !request.ignoreEOS { stops.formUnion(endTokens) }
-        let generation = GenerationRequest(
+        var generation = GenerationRequest(
             prompt: prompt, maxTokens: request.maxTokens, stopTokens: stops, sampling: request.sampling)
+        generation.priority = request.priority
+        generation.domain = request.domain
         do {
             let (id, events) = try engine.submit(generation)
             return TextGeneration(

@@ -47,6 +47,9 @@ public struct TextRequest: Sendable {
     public var stopTokenIDs: [TokenID] = []
     /// Continue past the model's end-of-sequence tokens.
     public var ignoreEOS = false
+    public var priority = Priority.normal
+    /// Who asks; prefixes computed before are used again within one domain only.
+    public var domain = CacheDomain()
 
     public init(prompt: Prompt, maxTokens: Int? = nil, sampling: SamplingParameters = SamplingParameters()) {
         self.prompt = prompt

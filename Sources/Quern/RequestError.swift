@@ -4,6 +4,9 @@ import QuernEngine
 public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
     case contextLengthExceeded(prompt: Int, limit: Int)
     case queueFull(limit: Int)
+    /// One user has too many requests waiting.
+    case ownerQueueFull(limit: Int)
+    case queueTimeout(seconds: Int)
     case shuttingDown
     case emptyPrompt
     case noTokenizer
@@ -18,6 +21,8 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .contextLengthExceeded(let prompt, let limit): self = .contextLengthExceeded(prompt: prompt, limit: limit)
         case .tokenOutOfRange: self = .invalid(param: "prompt", message: error.description)
         case .queueFull(let limit): self = .queueFull(limit: limit)
+        case .ownerQueueFull(let limit): self = .ownerQueueFull(limit: limit)
+        case .queueTimeout(let seconds): self = .queueTimeout(seconds: seconds)
         case .shuttingDown: self = .shuttingDown
         case .numericFault, .unknownInstructionSet, .contextOutOfRange: self = .failed(message: error.description)
         }
@@ -28,6 +33,8 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .contextLengthExceeded(let prompt, let limit):
             "the prompt has \(prompt) tokens; the context holds \(limit), of which one must remain for the answer"
         case .queueFull(let limit): "the queue holds its limit of \(limit) requests; try again later"
+        case .ownerQueueFull(let limit): "you have \(limit) requests waiting, which is the limit; try again later"
+        case .queueTimeout(let seconds): "the request waited \(seconds) seconds and was not started; try again later"
         case .shuttingDown: "the daemon is shutting down"
         case .emptyPrompt: "the prompt is empty"
         case .noTokenizer: "the model has no tokenizer; only token prompts work"

@@ -10,7 +10,7 @@ public enum TextEvent: Sendable {
     /// New text, and the tokens it came from; the text may be empty while a character is incomplete.
     case text(String, tokens: [TokenID])
     case finished(FinishReason, Usage, Timings)
-    case failed(message: String)
+    case failed(RequestError)
 }
 
 public struct TextGeneration: AsyncSequence, Sendable {
@@ -81,7 +81,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
                     pending = end
                     return .text(rest, tokens: [])
                 case .failed(let error):
-                    return .failed(message: error.description)
+                    return .failed(RequestError(error))
                 }
             }
             return nil

@@ -69,7 +69,7 @@ struct Failure: Error {
     private static func status(_ error: RequestError) -> Int32 {
         switch error {
         case .emptyPrompt: 65
-        case .queueFull, .shuttingDown: 75
+        case .queueFull, .ownerQueueFull, .queueTimeout, .shuttingDown: 75
         default: 1
         }
     }

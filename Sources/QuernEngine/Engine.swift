@@ -22,6 +22,11 @@ public struct EngineOptions: Sendable {
     public var cacheFormat = KVFormat.half
     /// Sequences computed together.
     public var maxSequences = 8
+    /// Requests that may wait, in all and of one owner.
+    public var queueLimit = 512
+    public var ownerQueueLimit = 128
+    /// Memory for keys and values, in bytes; nil decides. Never less than one sequence of full length.
+    public var cacheByteLimit: Int?
     /// Tokens the tokenizer knows; embedding rows beyond are padding, refused in prompts and never sampled. Nil: all rows.
     public var tokenCount: Int?
     /// Force a lower kernel set by name.
@@ -69,6 +74,7 @@ public final class Engine: Sendable {
     public let info: EngineInfo
     private let inbox = EngineInbox()
     private let nextID = Atomic<UInt64>(1)
+    private let permits: QueuePermits
     private let snapshot: StatisticsBox
     private let stopped: ThreadExit
 
@@ -96,6 +102,7 @@ public final class Engine: Sendable {
         thread.name = "quern.engine"
         thread.stackSize = 8 << 20
         thread.start()
+        permits = QueuePermits(limit: options.queueLimit, ownerLimit: options.ownerQueueLimit)
         info = try ready.wait()
         self.snapshot = snapshot
         self.stopped = stopped
@@ -105,7 +112,8 @@ public final class Engine: Sendable {
 
     /// Queues a request.
     ///
-    /// - Throws: `EngineError` when the prompt is empty, too long or names a token outside the vocabulary.
+    /// - Throws: `EngineError` when the prompt is empty, too long or names a token outside the vocabulary, or when too many
+    ///   requests wait already.
     /// - Returns: the request's id and its events; the stream ends after `finished` or `failed`. Dropping it cancels.
     public func submit(_ request: GenerationRequest) throws(EngineError) -> (id: UInt64, events: AsyncStream<GenerationEvent>) {
         try validate(request.prompt)
@@ -113,12 +121,14 @@ public final class Engine: Sendable {
         guard room > 0 else {
             throw .contextLengthExceeded(prompt: request.prompt.count, limit: info.contextLength)
         }
+        let permit = try permits.take(owner: request.domain.owner)
         let id = nextID.wrappingAdd(1, ordering: .relaxed).oldValue
         let (stream, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
         sink.onTermination = { [inbox] reason in
             if case .cancelled = reason { inbox.post(.cancel(id)) }
         }
-        inbox.post(.submit(id, request, maxTokens: min(request.maxTokens ?? room, room), sink))
+        let maxTokens = min(request.maxTokens ?? room, room)
+        inbox.post(.submit(Submission(id: id, request: request, maxTokens: maxTokens, sink: sink, permit: permit)))
         return (id, stream)
     }
 

@@ -3,10 +3,19 @@ import Dispatch
 import Synchronization
 
 enum EngineCommand: Sendable {
-    case submit(UInt64, GenerationRequest, maxTokens: Int, GenerationSink)
+    case submit(Submission)
     case cancel(UInt64)
     case drain
     case logits(LogitsRequest)
+}
+
+/// A validated request on its way to the queue.
+struct Submission: Sendable {
+    let id: UInt64
+    let request: GenerationRequest
+    let maxTokens: Int
+    let sink: GenerationSink
+    let permit: QueuePermit
 }
 
 /// A request for raw logits of some positions of a token sequence; answered on the engine thread.

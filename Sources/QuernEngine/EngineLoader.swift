@@ -34,13 +34,14 @@ struct EngineLoader {
 
         let format = options.precision == .float32 ? .float32 : options.cacheFormat
         let blocksPerSequence = (contextLength + KVStorage.blockSize - 1) / KVStorage.blockSize
-        let blocks = blockCount(config, perSequence: blocksPerSequence, sequences: limits.maxSequences, format: format)
+        let blocks = blockCount(
+            config, perSequence: blocksPerSequence, sequences: limits.maxSequences, format: format, byteLimit: options.cacheByteLimit)
         let cache = try KVStorage(
             layers: config.layerCount, blockCount: blocks, kvHeads: config.kvHeadCount, headDim: config.headDim,
             format: format)
         let cacheBytes = cache.byteCount
         let scheduler = try Scheduler(
-            pool: BlockPool(blockCount: blocks), blocksPerSequence: blocksPerSequence, limits: limits)
+            blockCount: blocks, blocksPerSequence: blocksPerSequence, limits: limits)
         let tokenCount = min(config.vocabularySize, max(1, options.tokenCount ?? config.vocabularySize))
         let loop = try EngineLoop(
             decoder: decoder, compute: compute, cache: cache, scheduler: scheduler, tokenCount: tokenCount)
@@ -61,12 +62,17 @@ struct EngineLoader {
         return wanted
     }
 
-    /// Enough for every sequence at full length, but at most a quarter of the machine's memory, and never less than one
-    /// full sequence. Untouched blocks cost no memory: the mapping is filled on first use.
-    private static func blockCount(_ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat) -> Int {
+    /// Memory that keys and values may take when nobody says otherwise, on a machine with four times as much.
+    static let defaultCacheByteLimit = 2 << 30
+
+    /// Enough for every sequence at full length within the limit, and never less than one full sequence. Untouched blocks
+    /// cost no memory: the mapping is filled on first use.
+    private static func blockCount(
+        _ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat, byteLimit: Int?
+    ) -> Int {
         let bytesPerBlock = KVStorage.blockSize * KVStorage.bytesPerToken(
             layers: config.layerCount, kvHeads: config.kvHeadCount, headDim: config.headDim, format: format)
-        let budget = Int(clamping: ProcessInfo.processInfo.physicalMemory / 4)
+        let budget = byteLimit ?? min(defaultCacheByteLimit, Int(clamping: ProcessInfo.processInfo.physicalMemory / 4))
         return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock)))
     }
 }

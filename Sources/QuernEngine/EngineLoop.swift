@@ -36,25 +36,32 @@ final class EngineLoop {
                 inbox.waitForCommand()
             }
             for command in inbox.takeAll() { handle(command) }
-            scheduler.admit(now: clock.now)
+            admit()
             scheduler.schedule(into: &step)
             if step.count > 0 {
                 decoder.forward(step, cache: cache, compute: compute)
                 totals.steps += 1
+                scheduler.shareComputed()
                 sampleAndDeliver()
             }
             publish(statistics())
         }
     }
 
+    private func admit() {
+        guard scheduler.waitingCount > 0 else { return }
+        let now = clock.now
+        while let late = scheduler.removeExpired(now: now) {
+            fail(late.sink, .queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
+        }
+        scheduler.admit(now: now) { cache.copyBlock(Int($0.index), to: Int($1.index)) }
+    }
+
     private func handle(_ command: EngineCommand) {
         switch command {
-        case .submit(let id, let request, let maxTokens, let sink):
-            guard !isDraining else { return fail(sink, .shuttingDown) }
-            let sequence = SequenceState(
-                id: id, request: request, sink: sink, maxTokens: maxTokens,
-                tokenCount: tokenCount, submitted: clock.now)
-            if !scheduler.enqueue(sequence) { fail(sink, .queueFull(limit: scheduler.limits.queueLimit)) }
+        case .submit(let submission):
+            guard !isDraining else { return fail(submission.sink, .shuttingDown) }
+            scheduler.enqueue(SequenceState(submission, tokenCount: tokenCount, submitted: clock.now))
         case .cancel(let id):
             if let sequence = scheduler.remove(id: id) { finish(sequence, .cancelled) }
         case .drain:
@@ -80,6 +87,7 @@ final class EngineLoop {
             case .failed(let error): fail(sequence.sink, error)
             }
             totals.promptTokens += sequence.request.prompt.count
+            totals.cachedTokens += sequence.usage().cachedTokens
             totals.finishedSequences += 1
             return true
         }
@@ -98,7 +106,9 @@ final class EngineLoop {
     private func statistics() -> EngineStatistics {
         var snapshot = totals
         snapshot.runningSequences = scheduler.running.count
-        snapshot.waitingSequences = scheduler.waiting.count
+        snapshot.waitingSequences = scheduler.waitingCount
+        snapshot.preemptions = scheduler.preemptions
+        snapshot.cachedBlocks = scheduler.cachedBlocks
         snapshot.freeBlocks = scheduler.freeBlocks
         snapshot.blockCount = scheduler.blockCount
         return snapshot
@@ -107,6 +117,7 @@ final class EngineLoop {
     /// Every logit of the wanted positions: the diagnostic behind `quern logits`, outside the scheduler.
     private func computeLogits(_ request: LogitsRequest) -> Result<[[Float]], EngineError> {
         guard scheduler.isIdle else { return .failure(.queueFull(limit: 0)) }
+        scheduler.clearPrefixes()
         let size = KVStorage.blockSize
         let count = request.tokens.count
         let arena = Arena(chunkByteCount: 1 << 16)

@@ -5,10 +5,15 @@ public struct EngineStatistics: Sendable, Equatable {
     public var runningSequences = 0
     public var waitingSequences = 0
     public var promptTokens = 0
+    /// Prompt tokens that a cached prefix saved.
+    public var cachedTokens = 0
     public var generatedTokens = 0
     public var finishedSequences = 0
     public var steps = 0
+    public var preemptions = 0
     public var freeBlocks = 0
+    /// Free blocks that hold a prefix to use again.
+    public var cachedBlocks = 0
     public var blockCount = 0
 
     public init() {}

@@ -11,6 +11,9 @@ public struct GenerationRequest: Sendable {
     /// Tokens that end the completion; they are counted but not delivered.
     public var stopTokens: Set<TokenID>
     public var sampling: SamplingParameters
+    public var priority = Priority.normal
+    /// Who asks: shares are fair between owners, and cached prefixes are never used across domains.
+    public var domain = CacheDomain()
 
     public init(prompt: [TokenID], maxTokens: Int?, stopTokens: Set<TokenID>, sampling: SamplingParameters) {
         self.prompt = prompt
@@ -62,6 +65,9 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case contextLengthExceeded(prompt: Int, limit: Int)
     case tokenOutOfRange(index: Int, token: TokenID, tokenCount: Int)
     case queueFull(limit: Int)
+    /// One owner has too many requests waiting.
+    case ownerQueueFull(limit: Int)
+    case queueTimeout(seconds: Int)
     case shuttingDown
     case numericFault
     case unknownInstructionSet(String, supported: [String])
@@ -75,6 +81,8 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .tokenOutOfRange(let index, let token, let size):
             "prompt token \(index) is \(token); the vocabulary has \(size) tokens"
         case .queueFull(let limit): "the queue holds its limit of \(limit) requests"
+        case .ownerQueueFull(let limit): "this user has \(limit) requests waiting, which is the limit"
+        case .queueTimeout(let seconds): "the request waited \(seconds) seconds without being started"
         case .shuttingDown: "the engine is shutting down"
         case .numericFault: "the model produced a logit that is not a finite number"
         case .unknownInstructionSet(let name, let supported):

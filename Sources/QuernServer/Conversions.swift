@@ -55,6 +55,8 @@ extension APIError {
             details.append("n_prompt_tokens", .int(Int64(prompt)))
             details.append("n_ctx", .int(Int64(limit)))
         case .queueFull: self.init(status: 503, type: "overloaded_error", code: "queue_full", message: error.description)
+        case .ownerQueueFull: self.init(status: 429, type: "rate_limit_error", code: "user_queue_full", message: error.description)
+        case .queueTimeout: self.init(status: 503, type: "overloaded_error", code: "queue_timeout", message: error.description)
         case .shuttingDown: self.init(status: 503, type: "unavailable_error", code: "shutting_down", message: error.description)
         case .emptyPrompt: self = .invalid("prompt", error.description, code: "empty_prompt")
         case .noTokenizer: self = .invalid("prompt", error.description, code: "no_tokenizer")

@@ -81,9 +81,8 @@ struct EventStream: Sendable {
             if includesUsage { try await send(response.usage(measured), to: &writer) }
             try await writer.write(ByteBuffer(string: "data: [DONE]\n\n"))
             return true
-        case .failed(let message):
-            let error = APIError(status: 500, type: "server_error", code: "failed", message: message)
-            try await send(error.json, to: &writer)
+        case .failed(let error):
+            try await send(APIError(error).json, to: &writer)
             return true
         }
     }

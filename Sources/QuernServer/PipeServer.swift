@@ -98,9 +98,9 @@ struct PipeServer: Service {
                 try await outbound.write(ByteBuffer(string: piece))
             case .text: break
             case .finished(let reason, let usage, let timings): logger.logCompletion(reason, usage, timings)
-            case .failed(let message):
-                logger.error("pipe request failed", metadata: ["error": "\(message)"])
-                if !hasWritten { throw PipeError(message: message) }
+            case .failed(let error):
+                logger.error("pipe request failed", metadata: ["error": "\(error)"])
+                if !hasWritten { throw error }
             }
         }
     }

@@ -98,6 +98,21 @@ public struct KVStorage: ~Copyable {
             head_dim: Int32(headDim), format: format.kernelFormat)
     }
 
+    /// Copies everything that a block holds, in all layers.
+    public func copyBlock(_ source: Int, to target: Int) {
+        precondition(source >= 0 && source < blockCount && target >= 0 && target < blockCount)
+        func copy(_ plane: UnsafeMutableRawPointer, _ bytesPerBlock: Int) {
+            (plane + target * bytesPerBlock).copyMemory(from: plane + source * bytesPerBlock, byteCount: bytesPerBlock)
+        }
+        for index in 0..<layers {
+            let layer = layer(index)
+            for plane in [layer.k, layer.v] { copy(plane!, blockElements * format.elementSize) }
+            guard let keyScales = layer.k_scales, let valueScales = layer.v_scales, let bases = layer.k_bases else { continue }
+            for plane in [keyScales, valueScales] { copy(plane, kvHeads * Self.blockSize * 4) }
+            copy(bases, kvHeads * headDim * 4)
+        }
+    }
+
     /// Stores `tokens` rows of k and v ([tokens, kvHeads * headDim], row stride `stride`).
     public func store(
         k: Floats, v: Floats, stride: Int, tokens: TokenReferences, count: Int, layer index: Int, kernels: Kernels,

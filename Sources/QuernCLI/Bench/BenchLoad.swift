@@ -15,6 +15,8 @@ struct BenchLoad {
         var request = TextRequest(prompt: .tokens(prompt), maxTokens: tokens)
         request.sampling.temperature = 0
         request.ignoreEOS = true
+        // A prompt measured before must be computed again.
+        request.domain.salt = withUnsafeBytes(of: UInt64.random(in: 0 ... .max)) { [UInt8]($0) }
         return request
     }
 
@@ -23,7 +25,7 @@ struct BenchLoad {
         for await event in try model.generate(request(prompt: tokens, generating: 1)) {
             switch event {
             case .finished(_, let usage, let timings): return Double(usage.promptTokens) * 1000 / timings.promptMS
-            case .failed(let message): throw Failure.general(message)
+            case .failed(let error): throw error
             case .started, .text: break
             }
         }
@@ -39,7 +41,7 @@ struct BenchLoad {
                     var times: [ContinuousClock.Instant] = []
                     for await event in generation {
                         if case .text(_, let ids) = event, !ids.isEmpty { times.append(.now) }
-                        if case .failed(let message) = event { throw Failure.general(message) }
+                        if case .failed(let error) = event { throw error }
                     }
                     return times
                 }

@@ -90,7 +90,7 @@ struct Run: AsyncParsableCommand {
                 try answer.end()
                 answer.report(usage: usage, timings: timings, model: loaded.info.id)
                 if reason == .cancelled, !answer.isClosed { throw Failure.interrupted }
-            case .failed(let message): throw Failure.general(message)
+            case .failed(let error): throw error
             }
         }
     }

@@ -29,7 +29,7 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var loading: LoadingOptions
 
     @Option(help: "Sequences computed together.")
-    var maxSequences = 8
+    var maxSequences = 64
 
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"

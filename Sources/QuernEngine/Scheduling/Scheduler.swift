@@ -1,9 +1,8 @@
 // Which tokens the next step computes: continuous batching without phases.
 //
-// Owns: waiting and running sequences, their blocks and slots. Does not own: bytes of the cache, the forward pass.
+// Owns: waiting and running sequences, their slots and block tables. Does not own: bytes of the cache, the forward pass.
 // Invariants: a sequence is admitted only with blocks for its whole length, so it never fails half-way; every exit goes
-// through `remove`, which releases them. Decoding sequences come first in a step, then prefill chunks.
-import DequeModule
+// through `vacate`, which gives them back. Decoding sequences come first in a step, then prefill chunks, the urgent first.
 import QuernTensor
 
 struct SchedulerLimits: Sendable {
@@ -11,24 +10,29 @@ struct SchedulerLimits: Sendable {
     var maxSequences = 8
     /// Prompt tokens computed in one step.
     var prefillChunk = 256
-    /// Requests waiting for admission.
-    var queueLimit = 512
+    /// The same beside decoding sequences, whose next token waits for the step's end.
+    var mixedPrefillChunk = 64
+    /// Longest wait for admission, batch requests excepted.
+    var queueTimeout = Duration.seconds(60)
 }
 
 struct Scheduler: ~Copyable {
     let limits: SchedulerLimits
     private(set) var running: [SequenceState] = []
-    private(set) var waiting: Deque<SequenceState> = []
-    private var pool: BlockPool
+    private var queue = AdmissionQueue()
+    private var cache: BlockCache
     private let tables: [Int32s]            // one block table per slot
     private var freeSlots: [Int]
     private let arena = Arena(chunkByteCount: 1 << 20)
+    /// The first in the queue does not fit: nothing changes before a sequence leaves or arrives.
+    private var isBlocked = false
     /// Sequences of the current step whose logits were computed, in the order of its logit rows.
     private(set) var sampled: [Int] = []
+    private(set) var preemptions = 0
 
-    init(pool: consuming BlockPool, blocksPerSequence: Int, limits: SchedulerLimits) throws(SystemError) {
+    init(blockCount: Int, blocksPerSequence: Int, limits: SchedulerLimits) throws(SystemError) {
         self.limits = limits
-        self.pool = pool
+        cache = BlockCache(blockCount: blockCount)
         var tables: [Int32s] = []
         for _ in 0..<limits.maxSequences { tables.append(try arena.integers(blocksPerSequence)) }
         self.tables = tables
@@ -37,42 +41,78 @@ struct Scheduler: ~Copyable {
         sampled.reserveCapacity(limits.maxSequences)
     }
 
-    var isIdle: Bool { running.isEmpty && waiting.isEmpty }
-    var freeBlocks: Int { pool.freeCount }
-    var blockCount: Int { pool.blockCount }
+    var isIdle: Bool { running.isEmpty && queue.isEmpty }
+    var waitingCount: Int { queue.count }
+    var freeBlocks: Int { cache.freeCount }
+    var cachedBlocks: Int { cache.cachedCount }
+    var blockCount: Int { cache.blockCount }
 
-    /// Queues a sequence; false when the queue is full.
-    mutating func enqueue(_ sequence: SequenceState) -> Bool {
-        guard waiting.count < limits.queueLimit else { return false }
-        waiting.append(sequence)
-        return true
+    mutating func enqueue(_ sequence: SequenceState) {
+        queue.append(sequence)
+        isBlocked = false
     }
 
-    /// Starts waiting sequences, first come first served, while slots and blocks last.
-    mutating func admit(now: ContinuousClock.Instant) {
-        while !freeSlots.isEmpty, let next = waiting.first {
-            let size = KVStorage.blockSize
-            guard let blocks = pool.allocate((next.neededTokens + size - 1) / size) else { return }
-            var sequence = waiting.removeFirst()
-            sequence.blocks = blocks
-            sequence.slot = freeSlots.removeLast()
-            sequence.started = now
-            for (index, block) in blocks.enumerated() { tables[sequence.slot][index] = block.index }
-            sequence.sink.yield(.started(cachedTokens: 0))
-            running.append(sequence)
+    /// Starts waiting sequences while slots and blocks last; a request more urgent than a running batch one takes its place.
+    ///
+    /// - Parameter copy: copies the contents of a block, for a prefix that ends inside it.
+    mutating func admit(now: ContinuousClock.Instant, copy: (_ from: BlockID, _ to: BlockID) -> Void) {
+        while !isBlocked, let index = queue.next(now: now, running: running) {
+            if start(index, now: now, copy: copy) { continue }
+            guard let victim = victim(for: queue[index].request.priority) else {
+                isBlocked = true
+                return
+            }
+            preemptions += 1
+            queue.prepend(vacate(victim))
         }
     }
 
-    /// Fills `step` with one token of every decoding sequence and up to `prefillChunk` prompt tokens.
+    /// The running sequence to interrupt for a request of class `priority`: the batch one that started last.
+    private func victim(for priority: Priority) -> Int? {
+        guard priority > .batch else { return nil }
+        return running.lastIndex { $0.request.priority == .batch }
+    }
+
+    private mutating func start(_ index: Int, now: ContinuousClock.Instant, copy: (BlockID, BlockID) -> Void) -> Bool {
+        guard !freeSlots.isEmpty else { return false }
+        let next = queue[index]
+        // At least the last token is computed: its logits are wanted.
+        guard let (holding, computedCount) = cache.hold(
+            next.tokens.dropLast(), needed: next.neededTokens, domain: next.request.domain, copy: copy)
+        else { return false }
+        var sequence = queue.remove(at: index)
+        sequence.holding = holding
+        sequence.computedCount = computedCount
+        sequence.slot = freeSlots.removeLast()
+        if sequence.started == nil {
+            sequence.started = now
+            sequence.permit = nil
+            sequence.cachedTokens = computedCount
+            sequence.sink.yield(.started(cachedTokens: computedCount))
+        }
+        for (position, block) in holding.blocks.enumerated() { tables[sequence.slot][position] = block.index }
+        running.append(sequence)
+        return true
+    }
+
+    /// Takes out the first request that has waited longer than the limit.
+    mutating func removeExpired(now: ContinuousClock.Instant) -> SequenceState? {
+        queue.removeExpired(now: now, limit: limits.queueTimeout)
+    }
+
+    /// Fills `step` with one token of every decoding sequence and a chunk of prompt tokens.
     mutating func schedule(into step: inout StepBatch) {
         step.reset()
         sampled.removeAll(keepingCapacity: true)
         for index in running.indices where running[index].pendingCount == 1 { add(index, count: 1, to: &step) }
-        var budget = limits.prefillChunk
-        for index in running.indices where running[index].pendingCount > 1 && budget > 0 {
-            let count = min(running[index].pendingCount, budget)
-            budget -= count
-            add(index, count: count, to: &step)
+        var budget = step.count > 0 ? limits.mixedPrefillChunk : limits.prefillChunk
+        for priority in Priority.allCases.reversed() {
+            for index in running.indices where running[index].request.priority == priority && budget > 0 {
+                guard running[index].pendingCount > 1 else { continue }
+                let count = min(running[index].pendingCount, budget)
+                budget -= count
+                add(index, count: count, to: &step)
+            }
         }
     }
 
@@ -89,6 +129,13 @@ struct Scheduler: ~Copyable {
         if reachesEnd { sampled.append(index) }
     }
 
+    /// Lets other sequences use what the last step completed.
+    mutating func shareComputed() {
+        for index in running.indices {
+            cache.share(&running[index].holding, tokens: running[index].tokens, computedCount: running[index].computedCount)
+        }
+    }
+
     /// Access to one running sequence, for sampling.
     mutating func update<Result>(_ index: Int, _ body: (inout SequenceState) -> Result) -> Result {
         body(&running[index])
@@ -96,20 +143,30 @@ struct Scheduler: ~Copyable {
 
     /// Removes finished sequences: `isFinished` is asked for each running one.
     mutating func removeAll(where isFinished: (SequenceState) -> Bool) {
-        for index in running.indices.reversed() where isFinished(running[index]) { remove(index) }
+        for index in running.indices.reversed() where isFinished(running[index]) { vacate(index) }
     }
 
     /// Removes the sequence with this id, wherever it is; nil when it is gone already.
     mutating func remove(id: UInt64) -> SequenceState? {
-        if let index = running.firstIndex(where: { $0.id == id }) { return remove(index) }
-        if let index = waiting.firstIndex(where: { $0.id == id }) { return waiting.remove(at: index) }
-        return nil
+        if let index = running.firstIndex(where: { $0.id == id }) { return vacate(index) }
+        isBlocked = false
+        return queue.remove(id: id)
     }
 
-    @discardableResult private mutating func remove(_ index: Int) -> SequenceState {
-        let sequence = running.remove(at: index)
-        pool.release(sequence.blocks)
+    /// Takes a running sequence out; it can be queued again and goes on where it was.
+    @discardableResult private mutating func vacate(_ index: Int) -> SequenceState {
+        var sequence = running.remove(at: index)
+        cache.release(sequence.holding, tokens: sequence.tokens, computedCount: sequence.computedCount)
+        sequence.holding = BlockHolding()
+        sequence.computedCount = 0
         freeSlots.append(sequence.slot)
+        isBlocked = false
         return sequence
+    }
+
+    /// Forgets every prefix. Needs an idle scheduler.
+    mutating func clearPrefixes() {
+        precondition(running.isEmpty)
+        cache.clear()
     }
 }

@@ -1,17 +1,21 @@
 // The engine-side state of one request.
 //
 // Invariant: `computedCount` never exceeds `tokens.count`; the scheduler only ever makes the first catch up with the
-// second, so that there is no prefill phase and no decode phase. `blocks` covers prompt plus `maxTokens` from admission.
+// second, so that there is no prefill phase and no decode phase. `holding` covers prompt plus `maxTokens` from admission.
 
 struct SequenceState {
     let id: UInt64
     let request: GenerationRequest
     let sink: GenerationSink
+    /// Its place in the queue, until it is started.
+    var permit: QueuePermit?
     let submitted: ContinuousClock.Instant
     let maxTokens: Int
     var tokens: [TokenID]
     var computedCount = 0
-    var blocks: [BlockID] = []
+    var holding = BlockHolding()
+    /// Prompt tokens that were computed before this request.
+    var cachedTokens = 0
     var slot = 0
     var sampler: Sampler
     var started: ContinuousClock.Instant?
@@ -25,13 +29,13 @@ struct SequenceState {
     }
 
     init(
-        id: UInt64, request: GenerationRequest, sink: GenerationSink, maxTokens: Int, tokenCount: Int,
-        submitted: ContinuousClock.Instant
+        _ submission: Submission, tokenCount: Int, submitted: ContinuousClock.Instant
     ) {
-        self.id = id
-        self.request = request
-        self.sink = sink
-        self.maxTokens = maxTokens
+        id = submission.id
+        request = submission.request
+        sink = submission.sink
+        maxTokens = submission.maxTokens
+        permit = submission.permit
         self.submitted = submitted
         tokens = request.prompt
         tokens.reserveCapacity(request.prompt.count + maxTokens)
@@ -46,6 +50,7 @@ struct SequenceState {
         var usage = Usage()
         usage.promptTokens = request.prompt.count
         usage.completionTokens = generatedCount
+        usage.cachedTokens = min(cachedTokens, request.prompt.count)
         return usage
     }
 

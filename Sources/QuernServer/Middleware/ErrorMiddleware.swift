@@ -55,6 +55,6 @@ extension Response {
 
     init(_ error: APIError) {
         self.init(status: HTTPResponse.Status(code: error.status), error.json)
-        if error.status == 503 { headers[.retryAfter] = "1" }
+        if error.status == 503 || error.status == 429 { headers[.retryAfter] = "1" }
     }
 }

@@ -59,7 +59,7 @@ extension Backend {
             case .finished(let reason, let usage, let timings):
                 context.logger.logCompletion(reason, usage, timings)
                 return Response(response.whole(text: text, finishReason: reason.rawValue, Measurements(usage, timings)))
-            case .failed(let message): throw APIError(status: 500, type: "server_error", code: "failed", message: message)
+            case .failed(let error): throw error
             }
         }
         throw APIError(status: 503, type: "unavailable_error", code: "shutting_down", message: "the daemon is shutting down")
