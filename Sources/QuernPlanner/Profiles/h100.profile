@@ -1,0 +1,11 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = NVIDIA H100 SXM 80GB
+memory.capacity = 80 GiB ; read ; aiconfigurator h100_sxm.yaml (85899345920 bytes)
+memory.reserve = 2 GiB ; recalled ; driver, context and workspace of this class
+memory.bandwidth = 3.35 TB/s ; read ; aiconfigurator h100_sxm.yaml
+compute.bf16 = 989 TFLOPS ; read ; aiconfigurator h100_sxm.yaml
+compute.int8 = 1978 TOPS ; read ; aiconfigurator h100_sxm.yaml
+compute.fp8 = 1978 TFLOPS ; recalled ; as the H200
+link.bandwidth = 450 GB/s ; read ; aiconfigurator h100_sxm.yaml
+power = 700 W ; read ; aiconfigurator h100_sxm.yaml
+chips = 8 ; recalled ; one NVSwitch machine
