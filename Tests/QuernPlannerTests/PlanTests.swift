@@ -196,6 +196,40 @@ import Testing
         #expect(PlanTable([plan]).text.contains("unknown"))
     }
 
+    /// Nothing a configuration or a command line may say makes the arithmetic trap or leave the numbers.
+    @Test func extremes() throws {
+        let largest = Self.config("qwen3_next", [
+            "hidden_size": 1 << 17, "num_hidden_layers": 1024, "num_attention_heads": 1024, "num_key_value_heads": 1024,
+            "head_dim": 1024, "intermediate_size": 1 << 20, "vocab_size": 1 << 21, "num_experts": 1 << 12,
+            "num_experts_per_tok": 1 << 12, "moe_intermediate_size": 1 << 20, "shared_expert_intermediate_size": 1 << 20,
+            "linear_num_key_heads": 1024, "linear_num_value_heads": 1024, "linear_key_head_dim": 1024,
+            "linear_value_head_dim": 1024, "linear_conv_kernel_dim": 64, "full_attention_interval": 4,
+            "max_position_embeddings": 1 << 26,
+        ])
+        for device in DeviceProfile.builtInNames {
+            let plan = try plan(largest, on: device) {
+                $0.input = Workload.limit
+                $0.output = Workload.limit
+                $0.batch = Workload.limit
+            }
+            #expect(plan.requestSeconds.high.isFinite && plan.memory.total.isFinite, "\(device)")
+            #expect(plan.memory.fits != true)
+            #expect(!plan.json(watts: 1, pricePerHour: 1).serialized().contains("nan"))
+            #expect(!RooflinePlot([plan]).svg.contains("nan"))
+            #expect(!PlanTable([plan]).text.isEmpty)
+        }
+    }
+
+    @Test func chipsNeedALink() throws {
+        let text = "name = A\nmemory.capacity = 80 GB ; read ; x\nmemory.bandwidth = 1 TB/s ; read ; x\nchips = 8 ; read ; x"
+        let profile = try DeviceProfile(parsing: Array(text.utf8), id: "a", file: "a")
+        var load = Workload(format: try #require(TensorFormat.named("bf16")))
+        load.chips = 2
+        #expect { try Plan(try ModelGeometry(configJSON: Self.dense), load, on: profile) } throws: {
+            ($0 as? PlanError)?.description.contains("link.bandwidth") == true
+        }
+    }
+
     @Test func enginesAreNamed() throws {
         #expect { try plan(Self.dense, on: "h20-96gb", engine: "vapour") } throws: {
             ($0 as? PlanError)?.description.contains("sglang") == true

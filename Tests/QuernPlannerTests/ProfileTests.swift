@@ -53,7 +53,7 @@ import Testing
             ("memory.capacity = 96 GB/s ; read ; x", "memory.capacity", "an amount of memory"),
             ("power = 400 watts ; read ; x", "power", "a power"), ("power = nan W ; read ; x", "power", "expected a number"),
             ("power = 1e999 W ; read ; x", "power", "expected a number"), ("power = many W ; read ; x", "power", "expected a number"),
-            ("power = 9 .. 3 W ; read ; x", "power", "down to"), ("power = 400 W ; certain ; x", "power", "confidence"),
+            ("power = 1e300 W ; read ; x", "power", "beyond"), ("power = 9 .. 3 W ; read ; x", "power", "down to"), ("power = 400 W ; certain ; x", "power", "confidence"),
             ("power = 400 W ; read", "power", "every number says who states it"), ("power = 400 W", "power", "every number"),
             ("power = unknown ; read ; x", "power", "unknown"), ("power = 5 W ; unknown ; x", "power", "unknown"),
             ("layer.overhead = 5 us ; read ; x", "layer.overhead", "not a key of a device"),

@@ -26,10 +26,11 @@ class Row:
     output: int
     batch: int
     chips: int
-    seconds: float          # of the whole request
+    seconds: float          # of the whole request, if not served
     device: str
     engine: str | None  # a calibration of the profile
     megabytes: float | None = None      # MiB at the end of the request, where the table has it
+    served: bool = False    # `seconds` lie between two tokens under continuous batching
 
     @property
     def precision(self):
@@ -109,3 +110,41 @@ def a100_vllm(version):
         made = Row(model, row["quant"], n, m, 1, int(row["gpu_num"]), m / float(row["speed_tok_s"]), "a100-80gb", f"vllm-{version}")
         rows[made] = made
     return list(rows)
+
+
+def h20_batched():
+    """Batched SGLang on H20 as InferSim's README has it: (row, phase, tokens per second of one chip).
+
+    Four chips of the 30B serve attention apart and experts together; a tensor-parallel plan over the same four with all
+    their sequences moves the same bytes.
+    """
+    rows = []
+    for row in read("other_measured.csv"):
+        if row["hardware"] != "NVIDIA H20 96GB" or row["engine"] != "SGLang" or "InferSim" not in row["source"]:
+            continue
+        chips = int(row["gpus"])
+        phase = "decode" if row["phase"].startswith("decode") else "prefill"
+        batch = (int(row["batch"]) if phase == "decode" else 4) * chips
+        made = Row(
+            row["model"], row["quant"], int(row["input_len"]), int(row["output_len"]) or 1, batch, chips, 1, "h20-96gb",
+            "sglang-batched")
+        rows.append((made, phase, float(row["value"])))
+    return rows
+
+
+# Precision, engine and version of the measured Qwen3-32B.
+H100_ENGINES = [("bf16", "vllm", "0.12.0"), ("bf16", "sglang", "0.5.1.post1"), ("fp8", "trtllm", "1.0.0rc3")]
+
+
+def h100_served(precision, engine, version):
+    """Time per token of Qwen3-32B under continuous batching on H100, from AIConfigurator's measurements."""
+    rows = []
+    for row in read("aic_silicon_sample.csv"):
+        wanted = (row["model_path"], row["system"], row["backend"], row["backend_version"], row["mode"])
+        stated = "fp8" if precision == "fp8" else ""
+        if wanted != ("Qwen/Qwen3-32B", "h100_sxm", engine, version, "agg") or row["precision"] != stated:
+            continue
+        rows.append(Row(
+            "Qwen3-32B", precision.upper(), int(row["isl"]), int(row["osl"]), int(row["batch_size"]),
+            int(row["tp_size"]), float(row["silicon_tpot_ms"]) / 1000, "h100", f"{engine}-{version}", served=True))
+    return rows

@@ -22,9 +22,9 @@ class Compared:
     def __init__(self, title, rows, plans, measured=None, predicted=None):
         self.title, self.rows = title, rows
         self.measured = measured or [r.seconds for r in rows]
-        self.predicted = predicted or [p["request"]["seconds"] for p in plans]
-        self.inside = sum(
-            p["request"]["seconds_range"]["low"] <= r.seconds <= p["request"]["seconds_range"]["high"] for p, r in zip(plans, rows))
+        ranges = [planner.predicted(r, p) for r, p in zip(rows, plans)]
+        self.predicted = predicted or [expected for _, expected, _ in ranges]
+        self.inside = sum(low <= r.seconds <= high for r, (low, _, high) in zip(rows, ranges))
 
     @property
     def errors(self):
@@ -63,6 +63,9 @@ def speed_tables(configs):
     for version in ("0.6.3", "0.4.2"):
         rows = published.a100_vllm(version)
         yield compare(f"A100, vLLM {version}, one to four chips", rows), "mean ≤ 6 %"
+    for precision, engine, version in published.H100_ENGINES:
+        rows = planner.holding(configs, published.h100_served(precision, engine, version))
+        yield compare(f"H100, {engine} {version}, Qwen3-32B {precision} served", rows), "none stated"
 
 
 def memory_table(configs):
@@ -71,6 +74,17 @@ def memory_table(configs):
     plans = planner.plans(configs, rows)
     predicted = [(p["memory"]["weights"] + p["memory"]["kv"]) / 2**20 for p in plans]
     return Compared("H20, memory of 8B and 32B, BF16 and FP8 (MiB)", rows, plans, [r.megabytes for r in rows], predicted), "each ≤ 2 %"
+
+
+def batched_table(configs):
+    """Many sequences at once on H20, predicted from tables of single kernels."""
+    rows = published.h20_batched()
+    lines = ["| H20, batched | measured tok/s a chip | predicted | error |", "|---|---:|---:|---:|"]
+    for (row, phase, measured), plan in zip(rows, planner.plans(configs, [r for r, _, _ in rows])):
+        rate = plan[phase]["tokens_per_second"]["expected"] / row.chips
+        label = f"{row.model} {row.quant} {phase}, {row.batch // row.chips} x {row.input} a chip, {row.chips} chips"
+        lines.append(f"| {label} | {measured:.0f} | {rate:.0f} | {rate / measured - 1:+.1%} |")
+    return lines
 
 
 def statement(configs):
@@ -92,7 +106,7 @@ def plot(path, tables):
     low, high = math.log10(min(values)) - 0.05, math.log10(max(values)) + 0.05
     x = lambda v: left + (math.log10(v) - low) / (high - low) * (right - left)
     y = lambda v: bottom - (math.log10(v) - low) / (high - low) * (bottom - top)
-    colours = ["#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7"]
+    colours = ["#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000", "#999999"]
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="#fff"/>',
@@ -114,7 +128,7 @@ def plot(path, tables):
     for index, (table, colour) in enumerate(zip(tables, colours)):
         out.append(f'<circle cx="{left + 14}" cy="{top + 14 + 18 * index}" r="4" fill="{colour}"/>')
         out.append(f'<text x="{left + 24}" y="{top + 18 + 18 * index}">{table.title}</text>')
-    out.append(f'<text x="{(left + right) / 2}" y="{bottom + 36}" text-anchor="middle">measured seconds of a request</text>')
+    out.append(f'<text x="{(left + right) / 2}" y="{bottom + 36}" text-anchor="middle">measured seconds of a request, or of a token where served</text>')
     out.append(f'<text x="16" y="{(top + bottom) / 2}" text-anchor="middle" transform="rotate(-90 16 {(top + bottom) / 2})">predicted</text>')
     pathlib.Path(path).write_text("\n".join(out + ["</svg>"]) + "\n")
 
@@ -129,8 +143,8 @@ def main():
     print(HEAD)
     for table, goal in tables + [memory_table(configs)]:
         print(table.line(goal))
-    print()
-    print("\n".join(statement(configs)))
+    for lines in (batched_table(configs), statement(configs)):
+        print("\n" + "\n".join(lines))
     if options.rows:
         for table, _ in tables:
             print(f"\n{table.title}\n\n| row | measured s | predicted s | error |\n|---|---:|---:|---:|")

@@ -40,6 +40,9 @@ public struct Plan: Sendable {
         guard load.chips <= profile.maxChips else {
             throw PlanError(description: "\(load.chips) chips asked for; \(profile.id) connects \(profile.maxChips)")
         }
+        guard load.chips == 1 || engine?.facts.estimate("link.bandwidth") ?? profile.facts.estimate("link.bandwidth") != nil else {
+            throw PlanError(description: "\(profile.id) does not say link.bandwidth, so several chips cannot be planned")
+        }
         func steps(_ scenario: Scenario) -> StepModel {
             StepModel(model: model, load: load, rates: Rates(profile, engine: engine, scenario: scenario))
         }

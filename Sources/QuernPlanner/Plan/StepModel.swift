@@ -19,7 +19,7 @@ struct StepModel {
         var cost = Cost()
         matrices(tokens: load.batch, headTokens: load.batch, into: &cost)
         attentionReads(context: context, into: &cost)
-        let state = 2 * Double(load.batch * model.recurrentElements) * 4
+        let state = 2 * Double(load.batch) * Double(model.recurrentElements) * 4
         cost.add(.rate("state.read", .recurrent, amount: state / chips, perSecond: rates.stateRead))
         perToken(tokens: Double(load.batch), steps: 1, into: &cost)
         return eagerIfNeeded(cost, context: context)

@@ -26,7 +26,7 @@ public struct DeviceProfile: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The most chips that work together.
-    public var maxChips: Int { Int(facts["chips"]?.value?.expected ?? 1) }
+    public var maxChips: Int { Int(min(facts["chips"]?.value?.expected ?? 1, Double(Workload.limit))) }
 }
 
 /// Terms fitted to measurements of one engine on one device.

@@ -9,6 +9,9 @@ enum ProfileSection: Equatable {
 }
 
 enum ProfileKey {
+    /// Of every number in base units; within them no prediction overflows.
+    static let bounds = 1e-12...1e21
+
     private static let device: [String: Dimension] = [
         "memory.capacity": .bytes,          // of one chip
         "memory.share": .fraction,          // of the capacity that a model may use

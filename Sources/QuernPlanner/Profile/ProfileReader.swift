@@ -134,6 +134,9 @@ private struct ProfileReader {
                     + "so use \(Unit.symbols(of: dimension))")
         }
         let (low, high) = (values[0] * factor, values[values.count - 1] * factor)
+        guard ProfileKey.bounds.contains(low), ProfileKey.bounds.contains(high) else {
+            throw fail(key, "is \(text.prefix(64)), beyond anything a device has")
+        }
         guard low <= high else { throw fail(key, "runs from \(numbers[0]) down to \(numbers[1])") }
         return Estimate(low: low, expected: (low + high) / 2, high: high)
     }

@@ -78,6 +78,7 @@ public struct PlanTable {
         let labels = rows.map(\.0.count).max() ?? 0
         let widths = plans.indices.map { column in rows.map { $0.1.indices.contains(column) ? $0.1[column].count : 0 }.max() ?? 0 }
         return rows.map { label, cells in
+            if cells.isEmpty { return "" }
             var line = label.padded(to: labels)
             for (cell, width) in zip(cells, widths) { line += "  " + String(repeating: " ", count: width - cell.count) + cell }
             return line
