@@ -48,6 +48,9 @@ let package = Package(
         target("QuernTemplate", ["QuernJSON"]),
         target("QuernTokenizer", ["QuernJSON"]),
         target("QuernModel", ["QuernJSON"]),
+        .target(
+            name: "QuernPlanner", dependencies: ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")],
+            swiftSettings: swiftSettings),
         target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
         target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
         target("QuernEngine", [
@@ -71,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernCheckpoint", "QuernEngine", "QuernTokenizer", "QuernTensor", "QuernJSON",
+                "QuernServer", "Quern", "QuernPlanner", "QuernCheckpoint", "QuernEngine", "QuernModel", "QuernTokenizer",
+                "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -90,7 +94,8 @@ let package = Package(
         tests("QuernJSONTests", ["QuernJSON"]),
         tests("QuernTemplateTests", ["QuernTemplate", "QuernJSON", "TestSupport"]),
         tests("QuernTokenizerTests", ["QuernTokenizer", "QuernJSON", "TestSupport"]),
-        tests("QuernModelTests", ["QuernModel", "QuernJSON"]),
+        tests("QuernModelTests", ["QuernModel", "QuernJSON", "TestSupport"]),
+        tests("QuernPlannerTests", ["QuernPlanner", "QuernModel", "QuernJSON", "TestSupport"]),
         tests("QuernCheckpointTests", [
             "QuernCheckpoint", "QuernModel", "QuernJSON", "QuernTensor", "QuernTokenizer", "TestSupport",
         ]),

@@ -5,6 +5,7 @@ import Glibc
 import Quern
 import QuernCheckpoint
 import QuernEngine
+import QuernPlanner
 import QuernServer
 import QuernTensor
 import QuernTokenizer
@@ -35,6 +36,8 @@ struct Failure: Error {
         case let error as Failure: return (error.status, error.message)
         case let error as CheckpointError: return (status(error.code), error.description)
         case let error as TokenizerError: return (65, error.description)
+        case let error as ProfileError: return (65, error.description)
+        case let error as PlanError: return (2, error.description)
         case let error as EngineError: return (1, error.description)
         case let error as RequestError: return (status(error), error.description)
         case let error as SocketError: return (status(error), error.description)

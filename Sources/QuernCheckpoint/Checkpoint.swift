@@ -20,6 +20,14 @@ public struct TensorInfo: Sendable, Equatable {
     /// Where they start.
     public let fileOffset: Int
 
+    public init(name: String, shape: [Int], storage: String, byteCount: Int, fileOffset: Int) {
+        self.name = name
+        self.shape = shape
+        self.storage = storage
+        self.byteCount = byteCount
+        self.fileOffset = fileOffset
+    }
+
     public var rows: Int { shape.count == 2 ? shape[0] : 1 }
     public var columns: Int { shape.last ?? 0 }
     public var elementCount: Int { shape.reduce(1, *) }

@@ -32,11 +32,11 @@ struct BenchLoad {
         throw Failure.general("the engine stopped")
     }
 
-    /// Tokens per second of all sequences together, counted while all of them decode.
-    func decode(_ tokens: Int, batch: Int) async throws -> Double {
+    /// Tokens per second of all sequences together, counted while all of them decode after prompts of `context` tokens.
+    func decode(_ tokens: Int, batch: Int, context: Int = Self.decodePrompt) async throws -> Double {
         let times = try await withThrowingTaskGroup(of: [ContinuousClock.Instant].self) { group in
             for number in 0..<batch {
-                let generation = try model.generate(request(prompt: Self.decodePrompt, generating: tokens, seed: number))
+                let generation = try model.generate(request(prompt: context, generating: tokens, seed: number))
                 group.addTask {
                     var times: [ContinuousClock.Instant] = []
                     for await event in generation {
