@@ -19,9 +19,14 @@ public enum GroupSize: Sendable, Equatable {
     }
 }
 
-extension WeightBits {
-    /// The embedding and the language-model head keep at least six bits: every token passes through them.
-    public func forTensor(named name: String) -> WeightBits {
-        name == "model.embed_tokens.weight" || name == "lm_head.weight" ? max(self, .six) : self
+extension TileShape {
+    /// The layout of one matrix in a model packed to `group` and `bits`.
+    ///
+    /// The embedding and the language-model head keep at least six bits, and groups of 32: every token passes through them, and
+    /// an error of the head is an error of the logits.
+    public static func packed(named name: String, rows: Int, columns: Int, group: Int, bits: WeightBits) -> TileShape {
+        let isVocabulary = name == "model.embed_tokens.weight" || name == "lm_head.weight"
+        return TileShape(
+            rows: rows, columns: columns, group: isVocabulary ? 32 : group, bits: isVocabulary ? max(bits, .six) : bits)
     }
 }
