@@ -15,7 +15,7 @@ usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
-  --json     also write every figure there
+  --json     also write every figure there, with machine, date and versions
 
 Builds under .build-peers/. Takes about ten minutes the first time.
 
@@ -96,9 +96,10 @@ for pass in $(seq 1 "$passes"); do
     "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
         2>/dev/null > "$results/batched-$pass.txt"
 done
-python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" <<'PYTHON'
-import json, re, statistics, sys
-folder, passes, model, threads, isa, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+revision=$(git describe --always --dirty 2>/dev/null || echo unknown)
+python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" "$revision" "$llama_version" <<'PYTHON'
+import datetime, json, re, statistics, sys
+folder, passes, model, threads, isa, out, revision, llama_version = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 precisions = ("int8", "int8-fast")
 quern, llama, share = {p: {} for p in precisions}, {}, {}
 for n in range(1, passes + 1):
@@ -128,6 +129,12 @@ for key in llama:
     name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
     print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact / peer:.2f} | {100 * statistics.median(share[key]):.0f} % "
           f"| {fast:.1f} | {fast / peer:.2f} |")
-    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions}})
-json.dump({"model": model, "threads": int(threads), "isa": isa, "rows": rows}, open(out, "w"), indent=1)
+    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions},
+                 "wall_share": share[key]})
+processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+json.dump({
+    "date": datetime.date.today().isoformat(), "processor": processor[1] if processor else "unknown",
+    "instruction_set": report["instruction_set"], "walls": report["walls"], "quern": revision, "llama_cpp_python": llama_version,
+    "model": model, "threads": int(threads), "isa": isa, "rows": rows,
+}, open(out, "w"), indent=1)
 PYTHON
