@@ -20,7 +20,7 @@ typedef enum {
     QK_ASK_KEEP,
 } qk_asking;
 
-enum { QK_ASK_BYTES = 8192 };  // how far ahead
+enum { QK_ASK_BYTES = 16384 };  // how far ahead
 
 // Columns of one weight tile, and how far apart the tokens are that meet them.
 typedef struct {
