@@ -10,12 +10,14 @@ llama_version=0.3.36
 usage() {
     cat <<TEXT
 usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
+                      [--prefix COMMAND]
 
   --model    the real 0.5B (default), or random weights in the shape of Qwen3-0.6B
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
   --json     also write every figure there, with machine, date and versions
+  --prefix   run each measurement under this command, such as "taskset -c 0,1"
 
 Builds under .build-peers/. Takes about ten minutes the first time.
 
@@ -23,7 +25,7 @@ example: bench-peers.sh --passes 3 --threads 2
 TEXT
 }
 
-model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null
+model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null prefix=()
 while [ $# -gt 0 ]; do
     case $1 in
         --model) model=${2:?}; shift 2 ;;
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
         --threads) threads=${2:?}; shift 2 ;;
         --isa) isa=${2:?}; shift 2 ;;
         --json) json=$(realpath -m "${2:?}"); shift 2 ;;
+        --prefix) read -ra prefix <<< "${2:?}"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -87,13 +90,13 @@ mkdir -p "$results"
 for pass in $(seq 1 "$passes"); do
     echo "pass $pass of $passes" >&2
     for precision in int8 int8-fast; do
-        "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
+        "${prefix[@]}" "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
             > "$results/quern-$pass-$precision.json"
     done
     for fa in 0 1; do
-        "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
+        "${prefix[@]}" "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
     done
-    "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
+    "${prefix[@]}" "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
         2>/dev/null > "$results/batched-$pass.txt"
 done
 revision=$(git describe --always --dirty 2>/dev/null || echo unknown)

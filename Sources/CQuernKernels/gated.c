@@ -46,6 +46,10 @@ static void gate_group(const struct gated *task, int64_t group) {
     float gate[TOKENS_AT_ONCE][MAX_GROUP], up[TOKENS_AT_ONCE][MAX_GROUP];
     for (int64_t token = 0; token < task->m; token += TOKENS_AT_ONCE) {
         int64_t tokens = task->m - token < TOKENS_AT_ONCE ? task->m - token : TOKENS_AT_ONCE;
+        for (int64_t t = token; t < token + tokens; t++) {
+            __builtin_prefetch(task->out.values + t * padded + group * w->group, 1);
+            __builtin_prefetch(task->out.values + t * padded + group * w->group + 32, 1);
+        }
         multiply_group(task, task->gate, group, qk_tile_values(&task->up->weights, first_tile(w, group)), token, tokens, gate);
         multiply_group(task, task->up, group, qk_tile_values(w, first_tile(w, group + 1)), token, tokens, up);
         for (int64_t t = 0; t < tokens; t++) {

@@ -45,6 +45,8 @@ static void multiply_tiles(const struct matmul *task, const qk_matmul_job *job, 
     for (int64_t token = 0; token < task->m; token += QK_BLOCK_TOKENS) {
         int64_t tokens = task->m - token < QK_BLOCK_TOKENS ? task->m - token : QK_BLOCK_TOKENS;
         for (int64_t tile = first; tile < end; tile++) {
+            for (int64_t t = token; t < token + tokens; t++)
+                __builtin_prefetch(job->y + t * job->ldy + tile * QK_TILE_ROWS, 1);
             qk_multiply_tile(task->ops, &job->weights, tile, qk_tile_values(&job->weights, tile + 1), task->x, token, tokens, sums);
             store_sums(job, tile, token, tokens, sums);
         }

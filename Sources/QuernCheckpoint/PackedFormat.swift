@@ -2,7 +2,8 @@
 import QuernTensor
 
 public enum GroupSize: Sendable, Equatable {
-    /// 32 for four bits, and when every matrix of the source is Q8_0, which is then copied exactly; else 64.
+    /// 32 for four bits, and when most weights of the source are integers in blocks of 32 with one scale, which eight bits
+    /// then hold as they are; else 64.
     case automatic
     case columns32
     case columns64
@@ -14,7 +15,8 @@ public enum GroupSize: Sendable, Equatable {
         case .automatic:
             guard bits > .four else { return 32 }
             let matrices = checkpoint.tensors.filter { $0.shape.count == 2 }
-            return !matrices.isEmpty && matrices.allSatisfy { $0.storage == "Q8_0" } ? 32 : 64
+            let inBlocks = matrices.filter { ["Q8_0", "Q5_0", "Q4_0"].contains($0.storage) }
+            return 2 * inBlocks.reduce(0) { $0 + $1.elementCount } > matrices.reduce(0) { $0 + $1.elementCount } ? 32 : 64
         }
     }
 }
