@@ -10,12 +10,14 @@ llama_version=0.3.36
 usage() {
     cat <<TEXT
 usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
+                      [--prefix COMMAND]
 
   --model    the real 0.5B (default), or random weights in the shape of Qwen3-0.6B
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
-  --json     also write every figure there
+  --json     also write every figure there, with machine, date and versions
+  --prefix   run each measurement under this command, such as "taskset -c 0,1"
 
 Builds under .build-peers/. Takes about ten minutes the first time.
 
@@ -23,7 +25,7 @@ example: bench-peers.sh --passes 3 --threads 2
 TEXT
 }
 
-model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null
+model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null prefix=()
 while [ $# -gt 0 ]; do
     case $1 in
         --model) model=${2:?}; shift 2 ;;
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
         --threads) threads=${2:?}; shift 2 ;;
         --isa) isa=${2:?}; shift 2 ;;
         --json) json=$(realpath -m "${2:?}"); shift 2 ;;
+        --prefix) read -ra prefix <<< "${2:?}"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -87,18 +90,19 @@ mkdir -p "$results"
 for pass in $(seq 1 "$passes"); do
     echo "pass $pass of $passes" >&2
     for precision in int8 int8-fast; do
-        "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
+        "${prefix[@]}" "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
             > "$results/quern-$pass-$precision.json"
     done
     for fa in 0 1; do
-        "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
+        "${prefix[@]}" "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
     done
-    "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
+    "${prefix[@]}" "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
         2>/dev/null > "$results/batched-$pass.txt"
 done
-python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" <<'PYTHON'
-import json, re, statistics, sys
-folder, passes, model, threads, isa, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+revision=$(git describe --always --dirty 2>/dev/null || echo unknown)
+python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" "$revision" "$llama_version" <<'PYTHON'
+import datetime, json, re, statistics, sys
+folder, passes, model, threads, isa, out, revision, llama_version = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 precisions = ("int8", "int8-fast")
 quern, llama, share = {p: {} for p in precisions}, {}, {}
 for n in range(1, passes + 1):
@@ -128,6 +132,12 @@ for key in llama:
     name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
     print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact / peer:.2f} | {100 * statistics.median(share[key]):.0f} % "
           f"| {fast:.1f} | {fast / peer:.2f} |")
-    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions}})
-json.dump({"model": model, "threads": int(threads), "isa": isa, "rows": rows}, open(out, "w"), indent=1)
+    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions},
+                 "wall_share": share[key]})
+processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+json.dump({
+    "date": datetime.date.today().isoformat(), "processor": processor[1] if processor else "unknown",
+    "instruction_set": report["instruction_set"], "walls": report["walls"], "quern": revision, "llama_cpp_python": llama_version,
+    "model": model, "threads": int(threads), "isa": isa, "rows": rows,
+}, open(out, "w"), indent=1)
 PYTHON

@@ -4,10 +4,17 @@
 // written but the quantised result, and no barrier stands between the steps.
 #include <string.h>
 
+#include "lanes.h"
 #include "parallel.h"
 #include "tile.h"
 
-enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64, PREFETCH_BYTES = 4096 };
+enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64 };
+
+// Of a group of rows, or the end of the matrix.
+static int64_t first_tile(const qk_q8_matrix *w, int64_t group) {
+    int64_t tile = group * w->group / QK_TILE_ROWS;
+    return tile < qk_tile_count(w) ? tile : qk_tile_count(w);
+}
 
 struct gated {
     const qk_ops *ops;
@@ -17,29 +24,19 @@ struct gated {
     qk_division division;
 };
 
-// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix stay zero.
-static void multiply_group(const struct gated *task, const qk_matmul_job *job, int64_t group, int64_t token, int64_t tokens,
-                           float (*buffer)[MAX_GROUP]) {
+// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix are zero, as their weights are.
+// `next`: the weights that are read afterwards.
+static void multiply_group(const struct gated *task, const qk_matmul_job *job, int64_t group, const int8_t *next, int64_t token,
+                           int64_t tokens, float (*buffer)[MAX_GROUP]) {
     const qk_q8_matrix *w = &job->weights;
-    int64_t first = group * w->group / QK_TILE_ROWS;
-    memset(buffer, 0, (size_t)tokens * sizeof *buffer);
-    for (int64_t tile = first; tile < first + w->group / QK_TILE_ROWS && tile < qk_tile_count(w); tile++) {
-        float sums[TOKENS_AT_ONCE * QK_TILE_ROWS];
-        qk_multiply_tile(task->ops, w, tile, task->x, token, tokens, sums);
-        int64_t row = tile * QK_TILE_ROWS;
-        int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
+    int64_t first = first_tile(w, group), end = first_tile(w, group + 1);
+    for (int64_t tile = first; tile < end; tile++) {
+        float sums[TOKENS_AT_ONCE * QK_TILE_ROWS], bias[QK_TILE_ROWS];
+        qk_multiply_tile(task->ops, w, tile, tile + 1 < end ? qk_tile_values(w, tile + 1) : next, task->x, token, tokens, sums);
+        qk_tile_bias(job, tile, bias);
         for (int64_t t = 0; t < tokens; t++)
-            for (int64_t r = 0; r < rows; r++)
-                buffer[t][(tile - first) * QK_TILE_ROWS + r] =
-                    job->bias ? sums[t * QK_TILE_ROWS + r] + job->bias[row + r] : sums[t * QK_TILE_ROWS + r];
+            store16(buffer[t] + (tile - first) * QK_TILE_ROWS, load16(sums + t * QK_TILE_ROWS) + load16(bias));
     }
-}
-
-// The memory idles while the activation is computed unless the next group's weights are asked for.
-static void prefetch_group(const qk_q8_matrix *w, int64_t group) {
-    if ((group + 1) * w->group > w->rows) return;
-    const char *next = (const char *)w->values + group * w->group * w->k_padded * w->bits / 8;
-    for (int i = 0; i < PREFETCH_BYTES; i += 64) __builtin_prefetch(next + i);
 }
 
 static void gate_group(const struct gated *task, int64_t group) {
@@ -49,9 +46,12 @@ static void gate_group(const struct gated *task, int64_t group) {
     float gate[TOKENS_AT_ONCE][MAX_GROUP], up[TOKENS_AT_ONCE][MAX_GROUP];
     for (int64_t token = 0; token < task->m; token += TOKENS_AT_ONCE) {
         int64_t tokens = task->m - token < TOKENS_AT_ONCE ? task->m - token : TOKENS_AT_ONCE;
-        multiply_group(task, task->gate, group, token, tokens, gate);
-        multiply_group(task, task->up, group, token, tokens, up);
-        prefetch_group(w, group + 1);
+        for (int64_t t = token; t < token + tokens; t++) {
+            __builtin_prefetch(task->out.values + t * padded + group * w->group, 1);
+            __builtin_prefetch(task->out.values + t * padded + group * w->group + 32, 1);
+        }
+        multiply_group(task, task->gate, group, qk_tile_values(&task->up->weights, first_tile(w, group)), token, tokens, gate);
+        multiply_group(task, task->up, group, qk_tile_values(w, first_tile(w, group + 1)), token, tokens, up);
         for (int64_t t = 0; t < tokens; t++) {
             task->ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
             task->ops->rows->quantize_row(gate[t], columns, w->group, w->group, 32767.0f,
