@@ -36,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -59,6 +60,7 @@ let package = Package(
         ]),
         target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
         target("QuernAPI", ["QuernJSON"]),
+        target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
             "Quern", "QuernAPI", "QuernTensor",
             .product(name: "Hummingbird", package: "hummingbird"),
@@ -74,8 +76,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernPlanner", "QuernCheckpoint", "QuernEngine", "QuernModel", "QuernTokenizer",
-                "QuernTensor", "QuernJSON",
+                "QuernServer", "Quern", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine", "QuernModel",
+                "QuernTokenizer", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -103,6 +105,7 @@ let package = Package(
             "QuernEngine", "QuernCheckpoint", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
         tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
+        tests("QuernMeasureTests", ["QuernMeasure", "QuernJSON", "TestSupport"]),
         tests("CommandTests", ["QuernJSON", "TestSupport"]),
         tests("DaemonTests", ["QuernJSON", "TestSupport"]),
     ]

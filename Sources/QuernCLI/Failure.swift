@@ -5,6 +5,7 @@ import Glibc
 import Quern
 import QuernCheckpoint
 import QuernEngine
+import QuernMeasure
 import QuernPlanner
 import QuernServer
 import QuernTensor
@@ -41,6 +42,7 @@ struct Failure: Error {
         case let error as EngineError: return (1, error.description)
         case let error as RequestError: return (status(error), error.description)
         case let error as SocketError: return (status(error), error.description)
+        case let error as MeasureError: return (2, error.description)
         case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
         case is CancellationError: return (130, "interrupted")
         default: return parserMessage(error)

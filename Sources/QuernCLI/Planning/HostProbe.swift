@@ -6,6 +6,7 @@ import Foundation
 import Quern
 import QuernEngine
 import QuernJSON
+import QuernMeasure
 import QuernModel
 import QuernPlanner
 import QuernTensor
@@ -131,14 +132,14 @@ private final class Subject {
     func measure(batches: [Int], contexts: [Int], prompts: [Int]) async throws {
         for batch in batches {
             let tokens = batch == 1 ? 24 : 16
-            let rate = try await load.decode(tokens, batch: batch)
+            let rate = try await load.decode(tokens, depth: 32, batch: batch).rate
             record(.decode(sequences: batch, context: 32 + Double(tokens) / 2), Double(batch) / rate)
         }
         for context in contexts {
-            let rate = try await load.decode(24, batch: 1, context: context)
+            let rate = try await load.decode(24, depth: context, batch: 1).rate
             record(.decode(sequences: 1, context: Double(context) + 12), 1 / rate)
         }
-        for prompt in prompts { record(.prefill(tokens: prompt), Double(prompt) / (try await load.prefill(prompt))) }
+        for prompt in prompts { record(.prefill(tokens: prompt), Double(prompt) / (try await load.prefill(prompt, depth: 0).rate)) }
     }
 
     private func record(_ kind: StepProbe.Kind, _ seconds: Double) {
@@ -150,6 +151,6 @@ private final class Subject {
     }
 
     var probe: ModelProbe {
-        ModelProbe(ModelGeometry(config), runs.map { StepProbe($0.kind, seconds: median($0.seconds)) })
+        ModelProbe(ModelGeometry(config), runs.map { StepProbe($0.kind, seconds: $0.seconds.median) })
     }
 }

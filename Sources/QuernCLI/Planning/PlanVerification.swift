@@ -3,6 +3,7 @@ import Foundation
 import Quern
 import QuernEngine
 import QuernJSON
+import QuernMeasure
 import QuernModel
 import QuernPlanner
 
@@ -32,8 +33,8 @@ struct PlanVerification {
         /// Relative errors of memory, decoding and prompts.
         var errors: (memory: Double, decode: Double, prefill: Double) {
             (
-                predicted.memory.total / memory - 1, predicted.decodeRate.expected / median(decode) - 1,
-                predicted.prefillRate.expected / median(prefill) - 1
+                predicted.memory.total / memory - 1, predicted.decodeRate.expected / decode.median - 1,
+                predicted.prefillRate.expected / prefill.median - 1
             )
         }
     }
@@ -58,11 +59,11 @@ struct PlanVerification {
         var done = 0.0
         for round in 0..<(contexts.map(Self.rounds).max() ?? 0) {
             for context in contexts where round < Self.rounds(context) {
-                let prefill = try await load.prefill(context)
+                let prefill = try await load.prefill(context, depth: 0).rate
                 for index in lines.indices where lines[index].context == context {
                     let batch = lines[index].batch
                     let tokens = Self.generated(batch, context)
-                    lines[index].decode.append(try await load.decode(tokens, batch: batch, context: context))
+                    lines[index].decode.append(try await load.decode(tokens, depth: context, batch: batch).rate)
                     lines[index].prefill.append(prefill)
                     if round == 0 { lines[index].memory = Double(ProcessMemory.resident) }
                     done += 1
@@ -94,8 +95,8 @@ struct PlanVerification {
             return String(format: "%5d %7d | ", line.batch, line.context)
                 + [
                     cell(line.predicted.memory.total / 0x1p20, line.memory / 0x1p20),
-                    cell(line.predicted.decodeRate.expected, median(line.decode)),
-                    cell(line.predicted.prefillRate.expected, median(line.prefill)),
+                    cell(line.predicted.decodeRate.expected, line.decode.median),
+                    cell(line.predicted.prefillRate.expected, line.prefill.median),
                 ].joined(separator: " | ") + "\n"
         }.joined() + "predicted, observed, and how far the prediction is off\n"
     }
@@ -105,8 +106,8 @@ struct PlanVerification {
             [
                 "batch": .int(Int64(line.batch)), "context": .int(Int64(line.context)),
                 "memory": compared(line.predicted.memory.total, line.memory, line.errors.memory),
-                "decode": compared(line.predicted.decodeRate.expected, median(line.decode), line.errors.decode),
-                "prefill": compared(line.predicted.prefillRate.expected, median(line.prefill), line.errors.prefill),
+                "decode": compared(line.predicted.decodeRate.expected, line.decode.median, line.errors.decode),
+                "prefill": compared(line.predicted.prefillRate.expected, line.prefill.median, line.errors.prefill),
             ]
         })
     }
