@@ -62,12 +62,13 @@ let package = Package(
         target("QuernAPI", ["QuernJSON"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernTensor",
+            "Quern", "QuernAPI", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -102,7 +103,7 @@ let package = Package(
             "QuernCheckpoint", "QuernModel", "QuernJSON", "QuernTensor", "QuernTokenizer", "TestSupport",
         ]),
         tests("QuernEngineTests", [
-            "QuernEngine", "QuernCheckpoint", "QuernTensor", "QuernJSON", "TestSupport",
+            "QuernEngine", "QuernCheckpoint", "QuernModel", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
         tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
         tests("QuernMeasureTests", ["QuernMeasure", "QuernJSON", "TestSupport"]),

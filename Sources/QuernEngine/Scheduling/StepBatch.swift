@@ -11,15 +11,15 @@ struct StepBatch: ~Copyable {
     let tokens: Int32s              // [capacity]
     let positions: Int32s           // [capacity]
     let references: TokenReferences // [capacity]
-    let logitRows: Int32s           // [maxLogitRows]: which tokens of the step need logits
+    let logitRows: Int32s           // [capacity]: which tokens of the step need logits
     private let arena: Arena
 
-    init(capacity: Int, maxLogitRows: Int) throws(SystemError) {
+    init(capacity: Int) throws(SystemError) {
         let arena = Arena(chunkByteCount: 1 << 20)
         let tokens = try arena.integers(capacity)
         let positions = try arena.integers(capacity)
         let references = try TokenReferences(capacity: capacity, in: arena)
-        let logitRows = try arena.integers(maxLogitRows)
+        let logitRows = try arena.integers(capacity)
         self.capacity = capacity
         self.arena = arena
         self.tokens = tokens
