@@ -83,7 +83,7 @@ esac
 packed=$work/$model.quern
 [ -f "$packed" ] && [ "$packed" -nt "$original" ] || "$quern" pack "$original" -o "$packed" --group 64 >&2
 
-results=$work/results
+results=$work/results-$model-$isa
 rm -rf "$results"
 mkdir -p "$results"
 [ -z "$quern_isa" ] || export QUERN_ISA=$quern_isa
