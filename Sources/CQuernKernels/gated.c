@@ -1,13 +1,6 @@
-// silu(gate(x)) * up(x), quantised for the down projection: two products, the activation and the quantiser in one region.
-//
-// An item is one group of output columns, so whoever computes it has everything that its scale depends on. Nothing is
-// written but the quantised result, and no barrier stands between the steps.
-#include <string.h>
-
+// silu(gate(x)) * up(x), quantised for the down projection, in one region: no barrier stands between the steps.
+#include "gated.h"
 #include "parallel.h"
-#include "tile.h"
-
-enum { TOKENS_AT_ONCE = 32, MAX_GROUP = 64, PREFETCH_BYTES = 4096 };
 
 struct gated {
     const qk_ops *ops;
@@ -17,56 +10,13 @@ struct gated {
     qk_division division;
 };
 
-// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix stay zero.
-static void multiply_group(const struct gated *task, const qk_matmul_job *job, int64_t group, int64_t token, int64_t tokens,
-                           float (*buffer)[MAX_GROUP]) {
-    const qk_q8_matrix *w = &job->weights;
-    int64_t first = group * w->group / QK_TILE_ROWS;
-    memset(buffer, 0, (size_t)tokens * sizeof *buffer);
-    for (int64_t tile = first; tile < first + w->group / QK_TILE_ROWS && tile < qk_tile_count(w); tile++) {
-        float sums[TOKENS_AT_ONCE * QK_TILE_ROWS];
-        qk_multiply_tile(task->ops, w, tile, task->x, token, tokens, sums);
-        int64_t row = tile * QK_TILE_ROWS;
-        int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
-        for (int64_t t = 0; t < tokens; t++)
-            for (int64_t r = 0; r < rows; r++)
-                buffer[t][(tile - first) * QK_TILE_ROWS + r] =
-                    job->bias ? sums[t * QK_TILE_ROWS + r] + job->bias[row + r] : sums[t * QK_TILE_ROWS + r];
-    }
-}
-
-// The memory idles while the activation is computed unless the next group's weights are asked for.
-static void prefetch_group(const qk_q8_matrix *w, int64_t group) {
-    if ((group + 1) * w->group > w->rows) return;
-    const char *next = (const char *)w->values + group * w->group * w->k_padded * w->bits / 8;
-    for (int i = 0; i < PREFETCH_BYTES; i += 64) __builtin_prefetch(next + i);
-}
-
-static void gate_group(const struct gated *task, int64_t group) {
-    const qk_q8_matrix *w = &task->gate->weights;
-    int64_t groups = (w->rows + w->group - 1) / w->group, padded = groups * w->group;
-    int64_t columns = w->rows - group * w->group < w->group ? w->rows - group * w->group : w->group;
-    float gate[TOKENS_AT_ONCE][MAX_GROUP], up[TOKENS_AT_ONCE][MAX_GROUP];
-    for (int64_t token = 0; token < task->m; token += TOKENS_AT_ONCE) {
-        int64_t tokens = task->m - token < TOKENS_AT_ONCE ? task->m - token : TOKENS_AT_ONCE;
-        multiply_group(task, task->gate, group, token, tokens, gate);
-        multiply_group(task, task->up, group, token, tokens, up);
-        prefetch_group(w, group + 1);
-        for (int64_t t = 0; t < tokens; t++) {
-            task->ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
-            task->ops->rows->quantize_row(gate[t], columns, w->group, w->group, 32767.0f,
-                                          task->out.values + (token + t) * padded + group * w->group,
-                                          task->out.scales + (token + t) * groups + group);
-        }
-    }
-}
-
 static void gated_work(void *context, int worker, int workers) {
     (void)workers;
     struct gated *task = context;
     int64_t start, end;
     while (qk_take(&task->division, worker, &start, &end))
-        for (int64_t group = start; group < end; group++) gate_group(task, group);
+        for (int64_t group = start; group < end; group++)
+            qk_gate_group(task->ops, task->x, task->gate, task->up, group, 0, task->m, task->out);
 }
 
 void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *gate,

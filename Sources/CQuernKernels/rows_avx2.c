@@ -19,6 +19,8 @@ static inline void store_half8(uint16_t *y, f8 v) {
 #include "rows_template.h"
 #include "attention_template.h"
 #include "weights_template.h"
+#include "deltanet_template.h"
+#include "experts_template.h"
 
 #pragma clang attribute pop
 #include "rows_table.h"

@@ -23,5 +23,7 @@ static inline void store_half8(uint16_t *y, f8 v) {
 #include "rows_template.h"
 #include "attention_template.h"
 #include "weights_template.h"
+#include "deltanet_template.h"
+#include "experts_template.h"
 #include "rows_table.h"
 #endif

@@ -2,7 +2,7 @@
 import QuernTensor
 
 public enum GroupSize: Sendable, Equatable {
-    /// 32 for four bits, and when every matrix of the source is Q8_0, which is then copied exactly; else 64.
+    /// 32 for four bits; what lets a source of integers be copied exactly (32 for Q8_0); else 64.
     case automatic
     case columns32
     case columns64
@@ -13,8 +13,7 @@ public enum GroupSize: Sendable, Equatable {
         case .columns64: return 64
         case .automatic:
             guard bits > .four else { return 32 }
-            let matrices = checkpoint.tensors.filter { $0.shape.count == 2 }
-            return !matrices.isEmpty && matrices.allSatisfy { $0.storage == "Q8_0" } ? 32 : 64
+            return checkpoint.integerGroup ?? 64
         }
     }
 }

@@ -69,6 +69,8 @@ def randomize(model, seed, zero_centred):
                 parameter.copy_(float(is_factor) + 0.3 * noise)
             elif name.endswith("A_log"):
                 parameter.copy_(noise - 1)     # half of the state forgotten in about 1 to 20 tokens
+            elif name.endswith("mlp.gate.weight"):
+                parameter.copy_(0.6 / SCALE**0.5 * noise)   # routers that decide clearly, as trained ones do
             elif "conv1d" in name:
                 parameter.copy_(0.5 * noise)
             elif name.endswith("bias"):
@@ -99,11 +101,12 @@ def save(name, model, seed, logits=True, zero_centred=False, dtype=torch.bfloat1
     folder = (options.out or FIXTURES) / name
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if dtype != torch.float32:
+        model = type(model).from_pretrained(folder, dtype=torch.float32).eval()     # with tables of full precision
     if extra is not None:
         path = folder / "model.safetensors"
         tensors = {**load_file(path), **{name: value.to(dtype) for name, value in extra.items()}}
         save_file(fused(tensors), path, metadata={"format": "pt"})
-    model.float()
     if IS_LARGER or not logits:
         return
     length = 150 if "rope" in name or "yarn" in name else 40
