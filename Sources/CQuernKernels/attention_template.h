@@ -211,7 +211,8 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
     memset(r.sums, 0, (size_t)rows * head_dim * sizeof *r.sums);
     int32_t last = tokens[count - 1].position;
     QK_NAME(prefetch_block)(layer, tokens[0].block_table[0], kv_head, last + 1 < size ? last + 1 : size);
-    for (int32_t start = 0; start <= last; start += size) {
+    int32_t unseen = layer->window > 0 && tokens[0].position >= layer->window ? tokens[0].position - layer->window + 1 : 0;
+    for (int32_t start = unseen / size * size; start <= last; start += size) {
         int32_t width = last + 1 - start < size ? last + 1 - start : size;
         int32_t skipped = tokens[0].position < start ? (start - tokens[0].position) * group_heads : 0;
         int64_t at = tokens[0].block_table[start / size] * layer->block_stride + (int64_t)kv_head * size * head_dim;
@@ -228,6 +229,14 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
             int32_t seen = tokens[i / group_heads].position + 1 - start;
             int32_t n = seen < size ? seen : size;
             float *scores = r.scores + (int64_t)i * size, *sum = r.sums + (int64_t)i * head_dim;
+            if (layer->window > 0 && seen > layer->window) {  // the row's first position lies in this block or behind it
+                int32_t hidden = seen - layer->window < n ? seen - layer->window : n;
+                for (int32_t p = 0; p < hidden; p++) scores[p] = -INFINITY;
+                if (hidden == n) {
+                    memset(scores, 0, (size_t)width * sizeof *scores);
+                    continue;
+                }
+            }
             float top = QK_NAME(highest)(scores, n, r.top[i]);
             float shrink = exp8(splat8(r.top[i] - top))[0];
             r.top[i] = top;

@@ -62,6 +62,21 @@ typedef struct {
     int64_t (*multiply_wall)(int64_t rounds);  // multiply-accumulates done on registers; NULL where there is no probe
 } qk_linear_ops;
 
+// One head of a Gated DeltaNet layer over the tokens of a run; strides count floats from one token to the next.
+typedef struct {
+    const float *q, *k, *v;  // q and k of unit length
+    int64_t ldv;             // of all three
+    const float *gates;      // how much is written, how much is kept
+    int64_t ldg;
+    const float *z;
+    float *out;
+    int64_t ldo;             // of z and out
+    const float *norm;
+    float epsilon;
+    float *state;            // [value_dim / 32][key_dim][32]
+    int32_t count, key_dim, value_dim;
+} qk_delta_head;
+
 // Everything that works on rows of floats.
 typedef struct {
     qk_weight_fit (*quantize_weights)(const float *weights, int32_t group, int32_t bits, int8_t *values, uint16_t *scale);
@@ -73,7 +88,7 @@ typedef struct {
     void (*quantize_row_bytes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values, float *scales,
                                int32_t *offsets);
     void (*rmsnorm_row)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
-    void (*rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim);
+    void (*rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim, int32_t rotary_dim);
     void (*swiglu_row)(const float *gate, const float *up, float *out, int64_t n);
     void (*add)(float *y, const float *x, int64_t n);
     int64_t (*argmax)(const float *x, int64_t n);
@@ -83,6 +98,19 @@ typedef struct {
     // One key head and `count` tokens of one sequence at consecutive positions: token t's query heads start at q + t * ldq.
     void (*attend)(const float *q, int64_t ldq, float *out, int64_t ldo, const qk_token_ref *tokens, int32_t count,
                    int32_t group_heads, int32_t kv_head, const qk_kv_layer *layer, float scale, float *scratch);
+
+    // inputs: `size` rows of `width` floats, a multiple of 8; weights [size, width].
+    void (*convolve_row)(const float *const *inputs, const float *weights, int32_t size, int64_t width, float *out);
+    void (*normalize_head)(float *x, int64_t n, float scale);
+    void (*delta_head)(const qk_delta_head *head);
+
+    // y[r] = dot(w + r * n, x)
+    void (*float_dots)(const float *w, int64_t rows, int64_t n, const float *x, float *y);
+    // y = y + weight * x
+    void (*scaled_add)(float *y, const float *x, float weight, int64_t n);
+    void (*softmax)(float *x, int64_t n);
+    // x *= sigmoid(gate)
+    void (*gate)(float *x, const float *gate, int64_t n);
 } qk_row_ops;
 
 // The orthonormal Walsh-Hadamard transform of each of x's power-of-two blocks, the largest that divide n. Products of two rotated

@@ -11,7 +11,7 @@ struct rows {
     float *y;
     int64_t lda, ldb, ldy, n;
     const int32_t *positions;
-    int32_t heads, head_dim;
+    int32_t heads, head_dim, rotary_dim;
     float number;
     qk_division division;
 };
@@ -49,14 +49,14 @@ void qk_rmsnorm(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, c
 
 static void rope_row(const struct rows *t, int64_t i, int worker) {
     (void)worker;
-    int64_t offset = (int64_t)t->positions[i] * (t->head_dim / 2);
-    t->ops->rows->rope_row(t->y + i * t->ldy, t->b + offset, t->c + offset, t->heads, t->head_dim);
+    int64_t offset = (int64_t)t->positions[i] * (t->rotary_dim / 2);
+    t->ops->rows->rope_row(t->y + i * t->ldy, t->b + offset, t->c + offset, t->heads, t->head_dim, t->rotary_dim);
 }
 
 void qk_rope(const qk_ops *ops, qk_pool *pool, float *x, int64_t ldx, const float *cosine, const float *sine,
-             const int32_t *positions, int64_t m, int32_t heads, int32_t head_dim) {
+             const int32_t *positions, int64_t m, int32_t heads, int32_t head_dim, int32_t rotary_dim) {
     struct rows task = {.ops = ops, .row = rope_row, .y = x, .ldy = ldx, .b = cosine, .c = sine, .positions = positions,
-                        .heads = heads, .head_dim = head_dim};
+                        .heads = heads, .head_dim = head_dim, .rotary_dim = rotary_dim};
     run_rows(&task, pool, m, (int64_t)heads * head_dim, 4);
 }
 

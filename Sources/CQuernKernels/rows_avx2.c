@@ -20,6 +20,8 @@ enum { ROWS_AT_ONCE = 6, VECTORS = 1 };
 #include "rows_template.h"
 #include "attention_template.h"
 #include "weights_template.h"
+#include "deltanet_template.h"
+#include "experts_template.h"
 
 #pragma clang attribute pop
 #include "rows_table.h"

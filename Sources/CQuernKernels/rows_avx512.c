@@ -17,6 +17,8 @@ enum { ROWS_AT_ONCE = 8, VECTORS = 2 };
 #include "rows_template.h"
 #include "attention_template.h"
 #include "weights_template.h"
+#include "deltanet_template.h"
+#include "experts_template.h"
 
 #pragma clang attribute pop
 #include "rows_table.h"

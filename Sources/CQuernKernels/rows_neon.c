@@ -24,5 +24,7 @@ enum { ROWS_AT_ONCE = 6, VECTORS = 1 };
 #include "rows_template.h"
 #include "attention_template.h"
 #include "weights_template.h"
+#include "deltanet_template.h"
+#include "experts_template.h"
 #include "rows_table.h"
 #endif

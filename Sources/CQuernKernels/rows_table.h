@@ -12,4 +12,11 @@ const qk_row_ops QK_NAME(qk_rows) = {
     .read_sum = QK_NAME(qk_read_sum),
     .store_half = QK_NAME(qk_store_half),
     .attend = QK_NAME(qk_attend),
+    .convolve_row = QK_NAME(convolve_row),
+    .normalize_head = QK_NAME(normalize_head),
+    .delta_head = QK_NAME(qk_delta_head_run),
+    .float_dots = QK_NAME(float_dots),
+    .scaled_add = QK_NAME(scaled_add),
+    .softmax = QK_NAME(softmax),
+    .gate = QK_NAME(gate),
 };

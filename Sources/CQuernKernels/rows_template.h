@@ -82,8 +82,9 @@ static void QK_NAME(qk_rmsnorm_row)(const float *x, const float *weight, float *
     if (i < n) store_tail(y + i, load_tail(x + i, n - i) * factor * load_tail(weight + i, n - i), n - i);
 }
 
-static void QK_NAME(qk_rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim) {
-    int32_t half = head_dim / 2;
+static void QK_NAME(qk_rope_row)(float *x, const float *cosine, const float *sine, int32_t heads, int32_t head_dim,
+                                 int32_t rotary_dim) {
+    int32_t half = rotary_dim / 2;
     for (int32_t head = 0; head < heads; head++) {
         float *a = x + (int64_t)head * head_dim, *b = a + half;
         int32_t i = 0;

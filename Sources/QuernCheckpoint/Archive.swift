@@ -101,7 +101,13 @@ public struct Archive: Checkpoint {
         guard let tensor = byName[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
         guard let shape = tensor.tiles else {
-            return try PartReader(file: file, part: tensor.part).read(into: [UnsafeMutableRawBufferPointer(out)])
+            let reader = PartReader(file: file, part: tensor.part)
+            if out.count == info.elementCount { return try reader.read(into: [UnsafeMutableRawBufferPointer(out)]) }
+            let whole = UnsafeMutableBufferPointer<Float>.allocate(capacity: info.elementCount)
+            defer { whole.deallocate() }
+            try reader.read(into: [UnsafeMutableRawBufferPointer(whole)])
+            _ = out.update(fromContentsOf: whole[(rows.lowerBound * info.columns)..<(rows.upperBound * info.columns)])
+            return
         }
         let arena = Arena()
         defer { withExtendedLifetime(arena) {} }

@@ -49,12 +49,12 @@ struct ArchiveTensor: Sendable, Equatable {
     var kind: Kind
     /// Columns per scale of integers.
     var group: Int
-    /// [rows, columns] for integers, [n] for f32.
+    /// [rows, columns], or [n] for f32.
     var shape: [Int]
 
     /// Bytes the shape demands.
     var expectedByteCount: Int {
-        guard let tiles else { return shape[0] * 4 }
+        guard let tiles else { return shape.reduce(4, *) }
         return tiles.valueByteCount + tiles.scaleCount * 2
     }
 
@@ -192,9 +192,9 @@ private struct IndexReader {
         guard let kind = ArchiveTensor.Kind(rawValue: kindName) else {
             throw fail(pointer + "/kind", "is \"\(printable(kindName.utf8))\", known are int8, int6, int4 and f32")
         }
-        let limit = max(ModelConfig.Limits.vocabulary, ModelConfig.Limits.intermediateSize)
+        let limit = ModelConfig.Limits.experts * ModelConfig.Limits.hiddenSize      // experts are stacked
         let shape = try list(json, pointer + "/shape", 2).compactMap { $0.intValue.flatMap { Int(exactly: $0) } }
-        guard shape.count == (kind == .f32 ? 1 : 2), shape.allSatisfy({ (1...limit).contains($0) }) else {
+        guard shape.count == 2 || (kind == .f32 && shape.count == 1), shape.allSatisfy({ (1...limit).contains($0) }) else {
             throw fail(pointer + "/shape", "does not fit its kind, or exceeds \(limit)")
         }
         let own = json["group"] == nil ? group : try self.group(json, pointer + "/group")

@@ -19,6 +19,8 @@ public struct TensorInfo: Sendable, Equatable {
     public let byteCount: Int
     /// Where they start.
     public let fileOffset: Int
+    /// May become integers (see `ExpectedTensor`).
+    public internal(set) var isQuantizable = false
 
     public init(name: String, shape: [Int], storage: String, byteCount: Int, fileOffset: Int) {
         self.name = name
@@ -53,6 +55,31 @@ public protocol Checkpoint: Sendable {
     /// Dequantised rows, row-major. A vector is one row.
     /// - Precondition: `out.count` is the number of rows times the columns, and the tensor exists.
     func readRows(of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>) throws(CheckpointError)
+    /// Columns per scale with which stored integers can be taken over as they are; nil when there are none.
+    var integerGroup: Int? { get }
+    /// Rows as the integers that are stored, for an exact copy; nil when the tensor has none that fit `shape`.
+    func integerRows(of name: String, rows: Range<Int>, shape: TileShape) throws(CheckpointError) -> IntegerRows?
+}
+
+extension Checkpoint {
+    public var integerGroup: Int? { nil }
+    public func integerRows(of name: String, rows: Range<Int>, shape: TileShape) throws(CheckpointError) -> IntegerRows? { nil }
+}
+
+/// Rows of a matrix as integers in -127...127 with a scale per group of columns.
+public struct IntegerRows: Sendable {
+    /// [rows, columns]
+    var values: [Int8] = []
+    /// [rows, groups]
+    var scales: [Float16] = []
+    /// Integers of -128 that became -127.
+    var clamped = 0
+
+    mutating func append(_ other: IntegerRows) {
+        values += other.values
+        scales += other.scales
+        clamped += other.clamped
+    }
 }
 
 /// Opens a `.quern` archive, a GGUF file or a directory with safetensors, told apart by content.

@@ -1,7 +1,9 @@
 // A GGUF file as a checkpoint: canonical names, row order, tokenizer metadata.
 //
-// Converters permute the query and key rows of `llama` models for ggml's interleaved rotary embedding; `readRows` undoes
-// that, so that every architecture sees the half-split order of the original weights.
+// Converters permute the query and key rows of `llama` models for ggml's interleaved rotary embedding, and of hybrids they store
+// norms as factors and rates of forgetting instead of their logarithms; `readRows` undoes that, so that every architecture sees
+// the original weights. Only the order of Qwen3.5's value heads is left, which the configuration names.
+import Foundation
 import QuernModel
 import QuernTensor
 import QuernTokenizer
@@ -19,6 +21,7 @@ public struct GGUFCheckpoint: Checkpoint {
     private let file: RandomAccessFile
     private let header: GGUFFile
     private let stored: [String: GGUFTensor]
+    private let sources: TensorSources
     private let inventory: TensorInventory
 
     init(_ file: RandomAccessFile) throws(CheckpointError) {
@@ -38,6 +41,8 @@ public struct GGUFCheckpoint: Checkpoint {
             }
             var shape = Array(tensor.dimensions.reversed())
             while shape.count > 2, shape[0] == 1 { shape.removeFirst() }
+            if shape.count == 3 { shape = [shape[0] * shape[1], shape[2]] }      // experts, one below the other
+            if canonical.hasSuffix(".shared_expert_gate.weight"), shape.count == 1 { shape.insert(1, at: 0) }
             let info = TensorInfo(
                 name: canonical, shape: shape, storage: tensor.type.name, byteCount: tensor.byteCount,
                 fileOffset: tensor.offset)
@@ -52,13 +57,23 @@ public struct GGUFCheckpoint: Checkpoint {
                 detail: "is missing or not a matrix of 1 to \(ModelConfig.Limits.vocabulary) rows")
         }
         let divisors = try Self.ropeDivisors(header, file)
-        config = try metadata.config(vocabularySize: embedding.shape[0], tensorNames: Set(stored.keys), divisors: divisors)
+        let config = try metadata.config(vocabularySize: embedding.shape[0], tensorNames: Set(stored.keys), divisors: divisors)
+        self.config = config
         generationDefaults = try metadata.generationDefaults()
         displayName = baseName(file.path)
         let (template, templateNotes) = try metadata.freeText("tokenizer.chat_template")
         chatTemplate = template
         self.stored = stored
-        inventory = try TensorInventory(list, unnamed: unnamed, config: config, file: file.path)
+        let layers = "model.layers."
+        let isDraft = { (name: String) in     // layers behind the model's own
+            name.hasPrefix(layers) && Int(name.dropFirst(layers.count).prefix { $0 != "." }) ?? 0 >= config.layerCount
+        }
+        let shapes = Dictionary(list.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+        let sources = try TensorSources(config: config, stored: shapes, file: file.path)
+        self.sources = sources
+        let drafts = list.map(\.name).filter(isDraft).map { "mtp.\($0)" }
+        inventory = try TensorInventory(
+            sources.assembling(list.filter { !isDraft($0.name) }), unnamed: unnamed + drafts, config: config, file: file.path)
         notes = inventory.notes + templateNotes
     }
 
@@ -100,12 +115,25 @@ public struct GGUFCheckpoint: Checkpoint {
     public func readRows(
         of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
     ) throws(CheckpointError) {
-        guard let tensor = stored[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
+        guard let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
-        let isPermuted = config.architecture == .llama
-            && (name.hasSuffix("q_proj.weight") || name.hasSuffix("k_proj.weight")
-                || name.hasSuffix("q_proj.bias") || name.hasSuffix("k_proj.bias"))
-        guard isPermuted else { return try readStored(tensor, rows: rows, columns: info.columns, into: out) }
+        for part in sources.parts(of: name, rows: rows) {
+            let place = (part.offset * info.columns)..<((part.offset + part.rows.count) * info.columns)
+            try readPart(of: name, info, part.stored, part.rows, into: UnsafeMutableBufferPointer(rebasing: out[place]))
+        }
+        guard config.architecture.isHybrid else { return }
+        if name.hasSuffix("norm.weight"), !name.hasSuffix("linear_attn.norm.weight") {
+            for index in out.indices { out[index] -= 1 }
+        } else if name.hasSuffix(".A_log") {
+            for index in out.indices { out[index] = log(-out[index]) }
+        }
+    }
+
+    private func readPart(
+        of name: String, _ info: TensorInfo, _ storedName: String, _ rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
+    ) throws(CheckpointError) {
+        guard let tensor = stored[storedName] else { preconditionFailure("no tensor \(storedName)") }
+        guard isPermuted(name) else { return try readStored(tensor, rows: rows, columns: info.columns, into: out) }
         if info.shape.count == 1 {
             try readStored(tensor, rows: rows, columns: info.columns, into: out)
             let permuted = Array(out)
@@ -117,6 +145,10 @@ public struct GGUFCheckpoint: Checkpoint {
             let target = UnsafeMutableBufferPointer(rebasing: out[(position * info.columns)..<((position + 1) * info.columns)])
             try readStored(tensor, rows: source..<(source + 1), columns: info.columns, into: target)
         }
+    }
+
+    private func isPermuted(_ name: String) -> Bool {
+        config.architecture == .llama && ["q_proj.weight", "k_proj.weight", "q_proj.bias", "k_proj.bias"].contains { name.hasSuffix($0) }
     }
 
     /// Where the converter put original row `row`: pairs (i, i + half) of a head became neighbours (2i, 2i + 1).
@@ -135,23 +167,45 @@ public struct GGUFCheckpoint: Checkpoint {
             field: "tensor \"\(printable(tensor.name))\"", into: out)
     }
 
-    /// Raw Q8_0 rows, for an exact import; nil for other storage.
-    func q8Rows(of name: String, rows: Range<Int>) throws(CheckpointError) -> [UInt8]? {
-        guard let tensor = stored[name], let info = inventory.tensor(named: name), tensor.type == .q8_0 else { return nil }
-        if config.architecture == .llama, name.hasSuffix("q_proj.weight") || name.hasSuffix("k_proj.weight") {
-            var bytes: [UInt8] = []
-            for row in rows { bytes += try q8Bytes(tensor, rows: storedRow(row)..<(storedRow(row) + 1), info.columns) }
-            return bytes
-        }
-        return try q8Bytes(tensor, rows: rows, info.columns)
+    /// 32 when most weights are integers in blocks of 32 with one scale, which eight bits then hold as they are.
+    public var integerGroup: Int? {
+        let matrices = tensors.filter(\.isQuantizable)
+        let inBlocks = matrices.filter { ["Q8_0", "Q5_0", "Q4_0"].contains($0.storage) }
+        return 2 * inBlocks.reduce(0) { $0 + $1.elementCount } > matrices.reduce(0) { $0 + $1.elementCount } ? 32 : nil
     }
 
-    private func q8Bytes(_ tensor: GGUFTensor, rows: Range<Int>, _ columns: Int) throws(CheckpointError) -> [UInt8] {
+    /// Q8_0 rows.
+    public func integerRows(of name: String, rows: Range<Int>, shape: TileShape) throws(CheckpointError) -> IntegerRows? {
+        let parts = sources.parts(of: name, rows: rows)
+        guard shape.bits == .eight, shape.group == 32, parts.allSatisfy({ stored[$0.stored]?.type == .q8_0 }) else { return nil }
+        var found = IntegerRows()
+        for part in parts {
+            guard let tensor = stored[part.stored] else { return nil }
+            if isPermuted(name) {
+                for row in part.rows { try appendQ8(tensor, storedRow(row)..<(storedRow(row) + 1), shape.columns, to: &found) }
+            } else {
+                try appendQ8(tensor, part.rows, shape.columns, to: &found)
+            }
+        }
+        return found
+    }
+
+    private func appendQ8(
+        _ tensor: GGUFTensor, _ rows: Range<Int>, _ columns: Int, to found: inout IntegerRows
+    ) throws(CheckpointError) {
         let rowBytes = columns / 32 * 34
+        let bytes: [UInt8]
         do throws(FileError) {
-            return try file.read(count: rows.count * rowBytes, at: tensor.offset + rows.lowerBound * rowBytes)
+            bytes = try file.read(count: rows.count * rowBytes, at: tensor.offset + rows.lowerBound * rowBytes)
         } catch {
             throw CheckpointError(error, file: path, field: "tensor \"\(printable(tensor.name))\"")
+        }
+        for block in stride(from: 0, to: bytes.count, by: 34) {
+            found.scales.append(Float16(bitPattern: UInt16(bytes[block]) | UInt16(bytes[block + 1]) << 8))
+            for value in bytes[(block + 2)..<(block + 34)] {
+                if value == 0x80 { found.clamped += 1 }     // -128 would overflow a kernel's pair sum
+                found.values.append(value == 0x80 ? -127 : Int8(bitPattern: value))
+            }
         }
     }
 

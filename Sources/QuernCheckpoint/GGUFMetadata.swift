@@ -1,4 +1,4 @@
-// Typed access to GGUF metadata, and the configuration it amounts to.
+// Typed access to GGUF metadata.
 //
 // Invariant: a key of the wrong type is an error naming the key, never a default.
 import QuernJSON
@@ -77,60 +77,6 @@ struct GGUFMetadata {
         return list
     }
 
-    /// - Parameters:
-    ///   - vocabularySize: rows of the embedding tensor.
-    ///   - tensorNames: canonical names, which decide about tied embeddings and biases.
-    func config(vocabularySize: Int, tensorNames: Set<String>, divisors: [Double]?) throws(CheckpointError) -> ModelConfig {
-        guard let name = try string("general.architecture") else { throw fail("general.architecture", "is missing") }
-        guard let architecture = ArchitectureName(rawValue: name) else {
-            let known = ArchitectureName.allCases.map(\.rawValue).joined(separator: ", ")
-            throw CheckpointError(
-                .unsupported, file: path, field: "general.architecture",
-                detail: "is \"\(printable(name.utf8))\"; supported: \(known)")
-        }
-        func required(_ key: String, _ range: ClosedRange<Int>) throws(CheckpointError) -> JSONValue {
-            guard let value = try integer("\(name).\(key)", in: range) else { throw fail("\(name).\(key)", "is missing") }
-            return .int(Int64(value))
-        }
-        var object = JSONObject()
-        object.append("model_type", .string(architecture.rawValue))
-        object.append("hidden_size", try required("embedding_length", 1...ModelConfig.Limits.hiddenSize))
-        object.append("intermediate_size", try required("feed_forward_length", 1...ModelConfig.Limits.intermediateSize))
-        object.append("num_hidden_layers", try required("block_count", 1...ModelConfig.Limits.layers))
-        object.append("num_attention_heads", try required("attention.head_count", 1...ModelConfig.Limits.heads))
-        if let heads = try integer("\(name).attention.head_count_kv", in: 1...ModelConfig.Limits.heads) {
-            object.append("num_key_value_heads", .int(Int64(heads)))
-        }
-        let keyLength = try integer("\(name).attention.key_length", in: 1...ModelConfig.Limits.headDim)
-        if let keyLength { object.append("head_dim", .int(Int64(keyLength))) }
-        if let value = try integer("\(name).attention.value_length", in: 1...ModelConfig.Limits.headDim), value != keyLength {
-            throw fail("\(name).attention.value_length", "is \(value), which differs from the key length")
-        }
-        if let value = try integer("\(name).rope.dimension_count", in: 1...ModelConfig.Limits.headDim),
-            let width = keyLength ?? headDim(object), value != width
-        {
-            throw fail("\(name).rope.dimension_count", "is \(value), a head has \(width); partial rotation is not supported")
-        }
-        object.append("vocab_size", .int(Int64(vocabularySize)))
-        object.append("max_position_embeddings", try required("context_length", 1...ModelConfig.Limits.context))
-        object.append(
-            "rms_norm_eps", .double(try number("\(name).attention.layer_norm_rms_epsilon", in: 1e-12...1) ?? 1e-6))
-        object.append("rope_theta", .double(try number("\(name).rope.freq_base", in: 1...1e12) ?? 10000))
-        if let scaling = try ropeScaling(name, divisors) { object.append("rope_scaling", scaling) }
-        object.append("tie_word_embeddings", .bool(!tensorNames.contains("lm_head.weight")))
-        object.append("attention_bias", .bool(tensorNames.contains("model.layers.0.self_attn.q_proj.bias")))
-        let tokens: ClosedRange<Int> = 0...(vocabularySize - 1)
-        if let bos = try integer("tokenizer.ggml.bos_token_id", in: tokens) { object.append("bos_token_id", .int(Int64(bos))) }
-        var ends: [JSONValue] = []
-        for token in try endTokens(tokens) { ends.append(.int(Int64(token))) }
-        object.append("eos_token_id", .array(ends))
-        do throws(ConfigError) {
-            return try ModelConfig(configJSON: .object(object))
-        } catch {
-            throw fail("\(name) metadata", error.description)
-        }
-    }
-
     /// One part of a model in several files.
     func refuseSplit() throws(CheckpointError) {
         let parts = try integer("split.count", in: 0...65_535) ?? 1
@@ -147,7 +93,7 @@ struct GGUFMetadata {
 
     /// Tokens that end a completion. A converter keeps one of the publisher's list in `eos_token_id`; the others are
     /// control tokens known by their spelling.
-    private func endTokens(_ allowed: ClosedRange<Int>) throws(CheckpointError) -> [Int] {
+    func endTokens(_ allowed: ClosedRange<Int>) throws(CheckpointError) -> [Int] {
         var ends: [Int] = []
         for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
             if let token = try integer(key, in: allowed), !ends.contains(token) { ends.append(token) }
@@ -177,13 +123,7 @@ struct GGUFMetadata {
         }
     }
 
-    /// The head dimension that follows from width and number of heads.
-    private func headDim(_ object: JSONObject) -> Int? {
-        guard let width = object["hidden_size"]?.intValue, let heads = object["num_attention_heads"]?.intValue else { return nil }
-        return Int(width / heads)
-    }
-
-    private func ropeScaling(_ name: String, _ divisors: [Double]?) throws(CheckpointError) -> JSONValue? {
+    func ropeScaling(_ name: String, _ divisors: [Double]?) throws(CheckpointError) -> JSONValue? {
         if let divisors { return ["rope_type": "divisors", "divisors": .array(divisors.map { .double($0) })] }
         guard let type = try string("\(name).rope.scaling.type"), type != "none" else { return nil }
         guard ["linear", "yarn"].contains(type) else {

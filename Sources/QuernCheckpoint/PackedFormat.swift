@@ -2,8 +2,7 @@
 import QuernTensor
 
 public enum GroupSize: Sendable, Equatable {
-    /// 32 for four bits, and when most weights of the source are integers in blocks of 32 with one scale, which eight bits
-    /// then hold as they are; else 64.
+    /// 32 for four bits; what lets integers of the source be kept as they are, where it has such; else 64.
     case automatic
     case columns32
     case columns64
@@ -14,9 +13,7 @@ public enum GroupSize: Sendable, Equatable {
         case .columns64: return 64
         case .automatic:
             guard bits > .four else { return 32 }
-            let matrices = checkpoint.tensors.filter { $0.shape.count == 2 }
-            let inBlocks = matrices.filter { ["Q8_0", "Q5_0", "Q4_0"].contains($0.storage) }
-            return 2 * inBlocks.reduce(0) { $0 + $1.elementCount } > matrices.reduce(0) { $0 + $1.elementCount } ? 32 : 64
+            return checkpoint.integerGroup ?? 64
         }
     }
 }

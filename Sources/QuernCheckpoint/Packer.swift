@@ -73,10 +73,10 @@ public enum Packer {
         _ tensor: TensorInfo, from source: any Checkpoint, group: Int, _ options: PackOptions,
         to writer: inout ArchiveWriter, _ report: inout PackReport
     ) throws {
-        guard tensor.shape.count == 2 else {
+        guard tensor.isQuantizable else {
             let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: tensor.elementCount)
             defer { floats.deallocate() }
-            try source.readRows(of: tensor.name, rows: 0..<1, into: floats)
+            try source.readRows(of: tensor.name, rows: 0..<tensor.rows, into: floats)
             return try writer.add(
                 tensor.name, kind: .f32, shape: tensor.shape, data: [UnsafeRawBufferPointer(floats)])
         }

@@ -1,7 +1,7 @@
 // Float rows to tiles of integers.
 //
 // Symmetric groups along the columns with a half-precision scale that is searched for the smallest squared error
-// (qk_quantize_weights). Q8_0 rows at group 32 are copied as they are. Invariant: 8-bit values lie in -127...127 and padding is zero.
+// (qk_quantize_weights). Integers that a source stores in such groups are copied as they are. Invariant: 8-bit values lie in -127...127 and padding is zero.
 import Dispatch
 import QuernTensor
 import Synchronization
@@ -65,11 +65,7 @@ private struct TileTarget: @unchecked Sendable {
     func fill(
         _ tiles: Range<Int>, from checkpoint: any Checkpoint, tensor name: String
     ) throws(CheckpointError) -> QuantizationError {
-        if shape.bits == .eight, shape.group == 32, let gguf = checkpoint as? GGUFCheckpoint, shape.columns % 32 == 0,
-            let error = try copyQ8(tiles, from: gguf, tensor: name)
-        {
-            return error
-        }
+        if let error = try copyIntegers(tiles, from: checkpoint, tensor: name) { return error }
         let rowFloats = shape.paddedColumns
         let rows = UnsafeMutableBufferPointer<Float>.allocate(capacity: TileShape.tileRows * shape.columns)
         // A tile of integers, one byte each, before it is packed.
@@ -118,12 +114,6 @@ private struct TileTarget: @unchecked Sendable {
             into: out.baseAddress!.assumingMemoryBound(to: UInt8.self))
     }
 
-    /// Where chunk `chunk` (four columns) of a tile's row goes.
-    private func store(_ packed: UInt32, tile: Int, chunk: Int, row: Int) {
-        let offset = (tile * (shape.paddedColumns / 4) + chunk) * 64 + row * 4
-        values.storeBytes(of: packed, toByteOffset: offset, as: UInt32.self)
-    }
-
     private func store(scale: Float16, tile: Int, group: Int, row: Int) {
         scales.storeBytes(
             of: scale.bitPattern, toByteOffset: ((tile * shape.groups + group) * 16 + row) * 2, as: UInt16.self)
@@ -148,37 +138,43 @@ private struct TileTarget: @unchecked Sendable {
         }
     }
 
-    /// Copies Q8_0 blocks; nil when the tensor is stored otherwise.
-    private func copyQ8(
-        _ tiles: Range<Int>, from gguf: GGUFCheckpoint, tensor name: String
+    /// Takes over integers that the checkpoint stores; nil when it has none that fit.
+    private func copyIntegers(
+        _ tiles: Range<Int>, from checkpoint: any Checkpoint, tensor name: String
     ) throws(CheckpointError) -> QuantizationError? {
+        guard shape.columns % shape.group == 0 else { return nil }
         var total = QuantizationError()
-        for tile in tiles {
-            let first = tile * TileShape.tileRows
-            let count = min(TileShape.tileRows, shape.rows - first)
-            guard let bytes = try gguf.q8Rows(of: name, rows: first..<(first + count)) else { return nil }
-            let rowBytes = shape.columns / 32 * 34
-            for row in 0..<count {
-                for group in 0..<shape.groups {
-                    let block = row * rowBytes + group * 34
-                    let bits = UInt16(bytes[block]) | UInt16(bytes[block + 1]) << 8
-                    guard Float16(bitPattern: bits).isFinite else { throw notFinite(gguf, name, row: first + row) }
-                    store(scale: Float16(bitPattern: bits), tile: tile, group: group, row: row)
-                    for chunk in 0..<8 {
-                        var packed: UInt32 = 0
-                        for lane in 0..<4 {
-                            var value = bytes[block + 2 + chunk * 4 + lane]
-                            if value == 0x80 {      // -128 would overflow a kernel's pair sum
-                                value = 0x81
-                                total.clamped += 1
-                            }
-                            packed |= UInt32(value) << UInt32(8 * lane)
-                        }
-                        store(packed, tile: tile, chunk: group * 8 + chunk, row: row)
-                    }
-                }
+        let integers = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: TileShape.tileRows * shape.paddedColumns, alignment: 64)
+        defer { integers.deallocate() }
+        // Many rows at once: some formats store columns one after the other.
+        for first in stride(from: tiles.lowerBound, to: tiles.upperBound, by: 16) {
+            let some = first..<min(first + 16, tiles.upperBound)
+            let rows = (some.lowerBound * TileShape.tileRows)..<min(some.upperBound * TileShape.tileRows, shape.rows)
+            guard let found = try checkpoint.integerRows(of: name, rows: rows, shape: shape) else { return nil }
+            if let bad = found.scales.firstIndex(where: { !$0.isFinite }) {
+                throw notFinite(checkpoint, name, row: rows.lowerBound + bad / shape.groups)
             }
+            total.clamped += found.clamped
+            for tile in some { copy(found, firstRow: rows.lowerBound, tile: tile, through: integers) }
         }
         return total
+    }
+
+    private func copy(_ found: IntegerRows, firstRow: Int, tile: Int, through integers: UnsafeMutableRawBufferPointer) {
+        integers.initializeMemory(as: UInt8.self, repeating: 0)
+        let first = tile * TileShape.tileRows
+        for row in first..<min(first + TileShape.tileRows, shape.rows) {
+            let (source, place) = (row - firstRow, row - first)
+            for group in 0..<shape.groups {
+                store(scale: found.scales[source * shape.groups + group], tile: tile, group: group, row: place)
+            }
+            for column in 0..<shape.columns {
+                integers.storeBytes(
+                    of: found.values[source * shape.columns + column], toByteOffset: column / 4 * 64 + place * 4 + column % 4,
+                    as: Int8.self)
+            }
+        }
+        store(integers, tile: tile)
     }
 }

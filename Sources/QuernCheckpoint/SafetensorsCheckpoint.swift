@@ -19,7 +19,8 @@ public struct SafetensorsCheckpoint: Checkpoint {
     public let generationDefaults: GenerationDefaults
 
     private let directory: ModelDirectory
-    private let stored: [String: (file: RandomAccessFile, tensor: SafetensorsTensor)]
+    private let stored: [String: StoredMatrix]
+    private let sources: TensorSources
     private let inventory: TensorInventory
 
     public init(directory path: String) throws(CheckpointError) {
@@ -36,8 +37,8 @@ public struct SafetensorsCheckpoint: Checkpoint {
                 isUnsupported ? .unsupported : .malformed, file: directory.file("config.json"), field: error.pointer,
                 detail: error.reason)
         }
-        var stored: [String: (file: RandomAccessFile, tensor: SafetensorsTensor)] = [:]
-        var list: [TensorInfo] = []
+        var tensors: [FileTensor] = []
+        var seen: Set<String> = []
         for (shard, indexed) in try directory.shards() {
             let file = try openFile(directory.file(shard))
             let header = try SafetensorsHeader(file)
@@ -48,26 +49,54 @@ public struct SafetensorsCheckpoint: Checkpoint {
                     detail: "is named by the index and absent from this shard")
             }
             for tensor in header.tensors {
-                let info = TensorInfo(
-                    name: tensor.name, shape: tensor.shape, storage: tensor.type.name, byteCount: tensor.byteCount,
-                    fileOffset: tensor.offset)
-                guard stored.updateValue((file, tensor), forKey: tensor.name) == nil else {
+                guard seen.insert(tensor.name).inserted else {
                     throw CheckpointError(
                         .inconsistent, file: file.path, field: "tensor \"\(printable(tensor.name.utf8))\"",
                         detail: "appears in two shards")
                 }
-                list.append(info)
+                tensors.append(FileTensor(file: file, tensor: tensor))
             }
         }
         chatTemplate = try directory.chatTemplate()
         displayName = baseName(path)
         self.path = path
         self.directory = directory
-        self.stored = stored
-        inventory = try TensorInventory(list, config: config, file: path)
+        let nested = configJSON["text_config"]?["quantization_config"]
+        let matrices = try StoredMatrices(
+            tensors, quantization: configJSON["quantization_config"] ?? nested, configPath: directory.file("config.json"))
+        stored = matrices.matrices
+        for wanted in config.expectedTensors where stored[wanted.name] == nil {
+            if let tensor = matrices.others[wanted.name] { throw tensor.unsupported("F32, F16, BF16, and F8_E4M3 with block scales") }
+        }
+        let sources = try TensorSources(config: config, stored: stored.mapValues(\.shape), file: path)
+        self.sources = sources
+        let list = stored.sorted { $0.key < $1.key }.map { name, matrix in
+            TensorInfo(
+                name: name, shape: matrix.shape, storage: matrix.storage, byteCount: matrix.byteCount, fileOffset: matrix.fileOffset)
+        }
+        inventory = try TensorInventory(
+            sources.assembling(list), unnamed: matrices.others.keys.sorted(), config: config, file: path)
     }
 
     public func tensor(named name: String) -> TensorInfo? { inventory.tensor(named: name) }
+
+    public var integerGroup: Int? {
+        let groups = stored.values.compactMap { matrix in
+            if case .packed(let matrix) = matrix { matrix.integerGroup } else { nil }
+        }
+        return groups.min()
+    }
+
+    /// Rows of GPTQ and AWQ weights.
+    public func integerRows(of name: String, rows: Range<Int>, shape: TileShape) throws(CheckpointError) -> IntegerRows? {
+        var found = IntegerRows()
+        for part in sources.parts(of: name, rows: rows) {
+            guard case .packed(let matrix) = stored[part.stored], let some = try matrix.integerRows(part.rows, shape: shape)
+            else { return nil }
+            found.append(some)
+        }
+        return found
+    }
 
     public func tokenizerDefinition() throws -> TokenizerDefinition? {
         guard let tokenizer = try directory.bytes("tokenizer.json") else { return nil }
@@ -78,11 +107,12 @@ public struct SafetensorsCheckpoint: Checkpoint {
     public func readRows(
         of name: String, rows: Range<Int>, into out: UnsafeMutableBufferPointer<Float>
     ) throws(CheckpointError) {
-        guard let (file, tensor) = stored[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
+        guard let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
-        let rowBytes = info.columns * tensor.type.bytesPerBlock
-        try readDecoded(
-            file, tensor.type, offset: tensor.offset + rows.lowerBound * rowBytes, byteCount: rows.count * rowBytes,
-            field: "tensor \"\(printable(name.utf8))\"", into: out)
+        for part in sources.parts(of: name, rows: rows) {
+            guard let matrix = stored[part.stored] else { preconditionFailure("no tensor \(part.stored)") }
+            let place = (part.offset * info.columns)..<((part.offset + part.rows.count) * info.columns)
+            try matrix.readRows(part.rows, into: UnsafeMutableBufferPointer(rebasing: out[place]))
+        }
     }
 }

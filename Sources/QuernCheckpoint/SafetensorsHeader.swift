@@ -8,7 +8,7 @@ import QuernTensor
 struct SafetensorsTensor: Sendable {
     let name: String
     let shape: [Int]
-    let type: StorageType
+    let type: SafetensorsType
     let offset: Int
     let byteCount: Int
 }
@@ -57,15 +57,14 @@ struct SafetensorsHeader: Sendable {
             return numbers
         }
         guard let dtype = member.value["dtype"]?.stringValue else { throw reader.fail("\(field)/dtype", at: 8, "is missing") }
-        let types: [String: StorageType] = ["F32": .f32, "F16": .f16, "BF16": .bf16]
-        guard let type = types[dtype] else {
+        guard let type = SafetensorsType(rawValue: dtype) else {
             throw CheckpointError(
                 .unsupported, file: file.path, field: "\(field)/dtype", byteOffset: 8,
-                detail: "is \"\(printable(dtype.utf8))\"; supported: F32, F16, BF16")
+                detail: "is \"\(printable(dtype.utf8))\", which is no type of this format")
         }
         let shape = try integers("shape", 8)
         let range = try integers("data_offsets", 2)
-        var bytes = type.bytesPerBlock
+        var bytes = type.byteCount
         for size in shape {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
             guard !overflow else { throw reader.fail("\(field)/shape", at: 8, "\(shape) overflows 64 bits") }

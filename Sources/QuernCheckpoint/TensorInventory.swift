@@ -27,12 +27,27 @@ struct TensorInventory: Sendable {
                 .inconsistent, file: file, field: "tensor \"\(want.name)\"", byteOffset: have.fileOffset,
                 detail: "shape \(have.shape), expected \(want.shape)")
         }
-        let byName = Dictionary(expected.compactMap { want in all[want.name].map { (want.name, $0) } }, uniquingKeysWith: { a, _ in a })
+        var byName: [String: TensorInfo] = [:]
+        for want in expected {
+            byName[want.name] = all[want.name]
+            byName[want.name]?.isQuantizable = want.isQuantizable
+        }
         self.byName = byName
-        tensors = expected.compactMap { all[$0.name] }
-        let extra = unnamed + found.map(\.name).filter { byName[$0] == nil }
-        notes = extra.isEmpty
-            ? [] : ["\(extra.count) tensors that the architecture does not use were ignored: \(Self.list(extra))"]
+        tensors = expected.compactMap { byName[$0.name] }
+        notes = Self.notes(unnamed + found.map(\.name).filter { byName[$0] == nil })
+    }
+
+    /// What became of tensors that the text model does not need.
+    private static func notes(_ extra: [String]) -> [String] {
+        func isVision(_ name: String) -> Bool { name.hasPrefix("visual.") || name.hasPrefix("model.visual.") }
+        func isDraft(_ name: String) -> Bool { name.hasPrefix("mtp.") || name.hasPrefix("model.mtp.") || name.contains(".nextn.") }
+        let vision = extra.filter(isVision), drafts = extra.filter(isDraft)
+        let others = extra.filter { !isVision($0) && !isDraft($0) }
+        var notes: [String] = []
+        if !vision.isEmpty { notes.append("\(vision.count) tensors of the vision tower were left out: only text is read") }
+        if !drafts.isEmpty { notes.append("\(drafts.count) tensors of the draft head (MTP) were left out: nothing speculates with them yet") }
+        if !others.isEmpty { notes.append("\(others.count) tensors that the architecture does not use were ignored: \(list(others))") }
+        return notes
     }
 
     func tensor(named name: String) -> TensorInfo? { byName[name] }

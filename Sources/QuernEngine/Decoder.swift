@@ -5,12 +5,22 @@
 import QuernModel
 import QuernTensor
 
-/// One transformer layer; pre-norm residual blocks.
+/// One transformer layer: two pre-norm residual blocks, of which the first lets tokens see each other.
 struct DecoderLayer {
-    let attentionNorm: Floats
-    let attention: Attention
-    let feedForwardNorm: Floats
-    let feedForward: FeedForward
+    let tokenNorm: Floats
+    let tokenMixer: TokenMixer
+    let channelNorm: Floats
+    let channelMixer: ChannelMixer
+}
+
+enum TokenMixer {
+    case attention(Attention)
+    case deltaNet(GatedDeltaNet)
+}
+
+enum ChannelMixer {
+    case dense(FeedForward)
+    case mixture(MixtureOfExperts)
 }
 
 final class Decoder {
@@ -35,8 +45,8 @@ final class Decoder {
             rotary: try RotaryTable(config: config, positions: contextLength, in: loader.arena))
         embedding = Embedding(matrix: try loader.linear("model.embed_tokens"))
         let architecture = Architectures.named(config.architecture)
-        layers = try (0..<config.layerCount).map { try architecture.layer("model.layers.\($0).", loader) }
-        finalNorm = try loader.vector("model.norm.weight")
+        layers = try (0..<config.layerCount).map { try architecture.layer(LayerPlace(index: $0, config: config), loader) }
+        finalNorm = try loader.norm("model.norm.weight", config.architecture.isHybrid ? .zeroCentred : .factor)
         head = config.tiesEmbeddings ? embedding.matrix : try loader.linear("lm_head")
         try loader.finish()
         weightsPerStep = loader.loadedWeightCount - (config.tiesEmbeddings ? 0 : embedding.matrix.rows * embedding.matrix.columns)
@@ -44,14 +54,19 @@ final class Decoder {
     }
 
     /// Computes the residual stream after the last layer of every token of the step, in `compute.hidden`.
-    func forward(_ step: borrowing StepBatch, cache: borrowing KVStorage, compute: Compute) {
+    func forward(_ step: borrowing StepBatch, memory: SequenceMemory, compute: Compute) {
         embedding.lookUp(step, compute: compute)
-        for index in 0..<layers.count {
-            normalize(compute.hidden, layers[index].attentionNorm, rows: step.count, compute)
-            layers[index].attention.forward(
-                layer: index, shape: shape, step: step, cache: cache, compute: compute)
-            normalize(compute.hidden, layers[index].feedForwardNorm, rows: step.count, compute)
-            layers[index].feedForward.forward(tokens: step.count, compute: compute)
+        for layer in layers {
+            normalize(compute.hidden, layer.tokenNorm, rows: step.count, compute)
+            switch layer.tokenMixer {
+            case .attention(let attention): attention.forward(shape: shape, step: step, cache: memory.cache, compute: compute)
+            case .deltaNet(let deltaNet): deltaNet.forward(step: step, states: memory.states, compute: compute)
+            }
+            normalize(compute.hidden, layer.channelNorm, rows: step.count, compute)
+            switch layer.channelMixer {
+            case .dense(let block): block.forward(tokens: step.count, into: compute.hidden, accumulates: true, compute: compute)
+            case .mixture(let mixture): mixture.forward(tokens: step.count, compute: compute)
+            }
         }
     }
 

@@ -22,6 +22,8 @@ public struct EngineOptions: Sendable {
     public var cacheFormat = KVFormat.half
     /// Sequences computed together.
     public var maxSequences = 8
+    /// Prompt tokens computed in one step; nil takes 256.
+    public var prefillChunk: Int?
     /// Requests that may wait, in all and of one owner.
     public var queueLimit = 512
     public var ownerQueueLimit = 128

@@ -25,10 +25,11 @@ struct EngineLoader {
 
         var limits = SchedulerLimits()
         limits.maxSequences = max(1, options.maxSequences)
+        limits.prefillChunk = min(max(1, options.prefillChunk ?? limits.prefillChunk), contextLength)
         let compute = try Compute(
             config: config, instructionSet: instructionSet, threads: threads,
             maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences),
-            gateInputBits: options.precision.gateInputBits)
+            precision: options.precision)
         let loader = WeightLoader(checkpoint, precision: options.precision, bits: options.weightBits, threads: threads, progress: progress)
         let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
 
@@ -36,21 +37,18 @@ struct EngineLoader {
         let blocksPerSequence = (contextLength + KVStorage.blockSize - 1) / KVStorage.blockSize
         let blocks = blockCount(
             config, perSequence: blocksPerSequence, sequences: limits.maxSequences, format: format, byteLimit: options.cacheByteLimit)
-        let cache = try KVStorage(
-            layers: config.layerCount, blockCount: blocks, kvHeads: config.kvHeadCount, headDim: config.headDim,
-            format: format)
-        let cacheBytes = cache.byteCount
+        let memory = try SequenceMemory(config: config, blockCount: blocks, sequences: limits.maxSequences, format: format)
         let scheduler = try Scheduler(
-            blockCount: blocks, blocksPerSequence: blocksPerSequence, limits: limits)
+            memory: memory, blocksPerSequence: blocksPerSequence, limits: limits)
         let tokenCount = min(config.vocabularySize, max(1, options.tokenCount ?? config.vocabularySize))
         let loop = try EngineLoop(
-            decoder: decoder, compute: compute, cache: cache, scheduler: scheduler, tokenCount: tokenCount)
+            decoder: decoder, compute: compute, memory: memory, scheduler: scheduler, tokenCount: tokenCount)
         let info = EngineInfo(
             config: config, contextLength: contextLength, maxSequences: limits.maxSequences, tokenCount: tokenCount, threads: threads,
             instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision != .float32 ? loader.groupSize : nil,
             weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, weightsPerStep: decoder.weightsPerStep,
-            headWeights: decoder.head.rows * decoder.head.columns, cacheBytes: cacheBytes, cacheFormat: format)
+            headWeights: decoder.head.rows * decoder.head.columns, cacheBytes: memory.byteCount, cacheFormat: format)
         return EngineLoader(loop: loop, info: info)
     }
 
@@ -71,7 +69,8 @@ struct EngineLoader {
         _ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat, byteLimit: Int?
     ) -> Int {
         let bytesPerBlock = KVStorage.blockSize * KVStorage.bytesPerToken(
-            layers: config.layerCount, kvHeads: config.kvHeadCount, headDim: config.headDim, format: format)
+            layers: config.layerKinds.count { $0 != .linear }, kvHeads: config.kvHeadCount, headDim: config.headDim,
+            format: format)
         let budget = byteLimit ?? min(defaultCacheByteLimit, Int(clamping: ProcessInfo.processInfo.physicalMemory / 4))
         return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock)))
     }

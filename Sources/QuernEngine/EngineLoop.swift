@@ -8,7 +8,7 @@ import QuernTensor
 final class EngineLoop {
     private let decoder: Decoder
     private let compute: Compute
-    private let cache: KVStorage
+    private let memory: SequenceMemory
     private var scheduler: Scheduler
     private var step: StepBatch
     private var isDraining = false
@@ -18,14 +18,14 @@ final class EngineLoop {
     private let tokenCount: Int
 
     init(
-        decoder: Decoder, compute: Compute, cache: consuming KVStorage, scheduler: consuming Scheduler, tokenCount: Int
+        decoder: Decoder, compute: Compute, memory: SequenceMemory, scheduler: consuming Scheduler, tokenCount: Int
     ) throws(SystemError) {
         self.tokenCount = tokenCount
         self.decoder = decoder
         self.compute = compute
-        self.cache = cache
+        self.memory = memory
         self.scheduler = scheduler
-        step = try StepBatch(capacity: compute.maxTokens)
+        step = try StepBatch(capacity: compute.maxTokens, maxRuns: memory.sequenceSlots)
     }
 
     /// Runs until drained. `publish` receives the counters after every step.
@@ -39,7 +39,7 @@ final class EngineLoop {
             admit()
             scheduler.schedule(into: &step)
             if step.count > 0 {
-                decoder.forward(step, cache: cache, compute: compute)
+                decoder.forward(step, memory: memory, compute: compute)
                 totals.steps += 1
                 scheduler.shareComputed()
                 deliver()
@@ -54,7 +54,7 @@ final class EngineLoop {
         while let late = scheduler.removeExpired(now: now) {
             fail(late.sink, .queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
         }
-        scheduler.admit(now: now) { cache.copyBlock(Int($0.index), to: Int($1.index)) }
+        scheduler.admit(now: now)
     }
 
     private func handle(_ command: EngineCommand) {
@@ -143,17 +143,18 @@ final class EngineLoop {
             return .failure(.contextLengthExceeded(prompt: count, limit: scheduler.blockCount * size))
         }
         for index in 0..<blocks.count { blocks[index] = Int32(index) }   // the pool is idle: every block is free
+        memory.states.reset(0)
         var rows: [Int: [Float]] = [:]
         var start = 0
         while start < count {
             step.reset()
-            let end = min(start + compute.maxTokens, count)
+            let end = min(start + scheduler.limits.prefillChunk, count)
             for position in start..<end {
                 step.append(
-                    request.tokens[position], position: position, blocks: blocks,
+                    request.tokens[position], position: position, blocks: blocks, slot: 0,
                     needsLogits: request.positions.contains(position))
             }
-            decoder.forward(step, cache: cache, compute: compute)
+            decoder.forward(step, memory: memory, compute: compute)
             projectRows { row, index in rows[start + Int(step.logitRows[index])] = Array(row.buffer) }
             start = end
         }

@@ -47,10 +47,12 @@ final class WeightLoader {
     var groupSize: Int { group }
 
     /// The projection `name`.weight [rows, columns], with `name`.bias where the architecture has one.
-    func linear(_ base: String) throws -> Linear {
+    ///
+    /// - Parameter used: how many of the parts that its rows consist of one token passes through.
+    func linear(_ base: String, used: (parts: Int, of: Int) = (1, 1)) throws -> Linear {
         let name = base + ".weight"
         let (rows, columns) = (try tensor(name).rows, try tensor(name).columns)
-        loadedWeightCount += rows * columns
+        loadedWeightCount += rows / used.of * used.parts * columns
         let weights: Linear.Weights
         switch precision {
         case .int8, .int8Fast:
@@ -66,15 +68,32 @@ final class WeightLoader {
                 advance(rows * columns)
             }
             weights = .int8(matrix)
-            loadedByteCount += matrix.byteCount
+            loadedByteCount += matrix.byteCount / used.of * used.parts
         case .float32:
             let matrix = try FloatMatrix(rows: rows, columns: columns, in: arena)
             try checkpoint.readRows(of: name, rows: 0..<rows, into: matrix.values.buffer)
             weights = .float32(matrix)
-            loadedByteCount += rows * columns * 4
+            loadedByteCount += rows / used.of * used.parts * columns * 4
             advance(rows * columns)
         }
         return Linear(weights: weights, bias: checkpoint.tensor(named: base + ".bias") == nil ? nil : try vector(base + ".bias"))
+    }
+
+    /// The factors of a norm.
+    func norm(_ name: String, _ style: NormStyle) throws -> Floats {
+        let factors = try vector(name)
+        if style == .zeroCentred { for index in 0..<factors.count { factors[index] += 1 } }
+        return factors
+    }
+
+    /// A small matrix that stays in floats.
+    func matrix(_ name: String) throws -> FloatMatrix {
+        let info = try tensor(name)
+        let matrix = try FloatMatrix(rows: info.rows, columns: info.columns, in: arena)
+        try checkpoint.readRows(of: name, rows: 0..<info.rows, into: matrix.values.buffer)
+        loadedByteCount += info.elementCount * 4
+        advance(info.elementCount)
+        return matrix
     }
 
     /// A vector: a norm weight or a bias.

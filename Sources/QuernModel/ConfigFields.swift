@@ -58,6 +58,22 @@ struct ConfigFields {
         return text
     }
 
+    /// A list of integers; absent counts as empty.
+    func integers(_ key: String, in range: ClosedRange<Int>) throws(ConfigError) -> [Int] {
+        guard let value = self[key] else { return [] }
+        guard let list = value.arrayValue, list.count <= 4096 else {
+            throw fail(key, "is \(describe(value)), expected a short list")
+        }
+        var numbers: [Int] = []
+        for element in list {
+            guard let wide = element.intValue, let number = Int(exactly: wide), range.contains(number) else {
+                throw fail(key, "holds \(describe(element)), allowed is \(range.lowerBound)...\(range.upperBound)")
+            }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
     /// A token id or a list of them.
     func tokens(_ key: String) throws(ConfigError) -> [Int32] {
         guard let value = self[key] else { return [] }

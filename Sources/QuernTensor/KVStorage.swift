@@ -95,7 +95,7 @@ public struct KVStorage: ~Copyable {
             k: region.base + index * 2 * plane, v: region.base + (index * 2 + 1) * plane,
             k_scales: scales, v_scales: scales.map { $0 + scalePlane },
             k_bases: bases, block_stride: Int64(blockElements), block_size: Int32(Self.blockSize), kv_heads: Int32(kvHeads),
-            head_dim: Int32(headDim), format: format.kernelFormat)
+            head_dim: Int32(headDim), format: format.kernelFormat, window: 0)
     }
 
     /// Copies everything that a block holds, in all layers.
@@ -131,9 +131,11 @@ public struct KVStorage: ~Copyable {
     }
 
     /// out [count, heads * headDim] = causal attention of q over each token's own sequence.
+    ///
+    /// - Parameter window: last positions that a token sees, its own included; nil for all.
     public func attend(
         q: Floats, into out: Floats, stride: Int, tokens: TokenReferences, count: Int, heads: Int, scale: Float,
-        layer index: Int, scratch: Floats, kernels: Kernels, pool: borrowing WorkerPool
+        layer index: Int, window: Int?, scratch: Floats, kernels: Kernels, pool: borrowing WorkerPool
     ) {
         let width = heads * headDim
         precondition(heads % kvHeads == 0 && count > 0 && count <= tokens.capacity)
@@ -141,8 +143,10 @@ public struct KVStorage: ~Copyable {
         precondition(
             scratch.count >= Self.scratchCount(
                 heads: heads, kvHeads: kvHeads, headDim: headDim, threads: pool.threadCount))
+        var layer = layer(index)
+        layer.window = window.map { Int32(clamping: $0) } ?? 0
         qk_attention(
             kernels.instructionSet.ops, pool.handle, q.base, Int64(stride), out.base, Int64(stride), tokens.base,
-            Int64(count), Int32(heads), layer(index), scale, scratch.base)
+            Int64(count), Int32(heads), layer, scale, scratch.base)
     }
 }

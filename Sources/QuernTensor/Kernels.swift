@@ -57,14 +57,14 @@ public struct Kernels: Sendable {
             out.handle)
     }
 
-    /// Up to three products of the same activations in one parallel region.
+    /// Up to four products of the same activations in one parallel region.
     public func multiply(
         _ x: Activations, tokens: Int, _ first: Projection, _ second: Projection? = nil, _ third: Projection? = nil,
-        pool: borrowing WorkerPool
+        _ fourth: Projection? = nil, pool: borrowing WorkerPool
     ) {
         precondition(tokens > 0 && tokens <= x.capacity && first.weights.shape.paddedColumns <= x.columns)
         let shape = first.weights.shape
-        withUnsafeTemporaryAllocation(of: qk_matmul_job.self, capacity: 3) { jobs in
+        withUnsafeTemporaryAllocation(of: qk_matmul_job.self, capacity: 4) { jobs in
             var count = 0
             func add(_ projection: Projection) {
                 let other = projection.weights.shape
@@ -75,6 +75,7 @@ public struct Kernels: Sendable {
             add(first)
             if let second { add(second) }
             if let third { add(third) }
+            if let fourth { add(fourth) }
             qk_q8_matmul(ops, pool.handle, x.handle, Int64(tokens), jobs.baseAddress, Int32(count))
         }
     }
@@ -131,16 +132,16 @@ public struct Kernels: Sendable {
             Int64(width), epsilon)
     }
 
-    /// Rotary embedding in place over `x` [tokens, heads, headDim].
+    /// Rotary embedding in place over `x` [tokens, heads, headDim], of which the table's dimensions are rotated.
     public func rope(
-        _ x: Floats, stride: Int, table: RotaryTable, positions: Int32s, tokens: Int, heads: Int,
+        _ x: Floats, stride: Int, table: RotaryTable, positions: Int32s, tokens: Int, heads: Int, headDim: Int,
         pool: borrowing WorkerPool
     ) {
-        precondition(positions.count >= tokens && x.count >= (tokens - 1) * stride + heads * table.headDim)
+        precondition(positions.count >= tokens && x.count >= (tokens - 1) * stride + heads * headDim && table.dimensions <= headDim)
         for index in 0..<tokens { precondition(positions[index] >= 0 && positions[index] < table.positions) }
         qk_rope(
             ops, pool.handle, x.base, Int64(stride), table.cosine.base, table.sine.base, positions.base,
-            Int64(tokens), Int32(heads), Int32(table.headDim))
+            Int64(tokens), Int32(heads), Int32(headDim), Int32(table.dimensions))
     }
 
     /// out = silu(gate) * up over [tokens, width].
@@ -159,18 +160,19 @@ public struct Kernels: Sendable {
 
 }
 
-/// Cosines and sines of the rotary embedding: [positions, headDim / 2] each.
+/// Cosines and sines of the rotary embedding: [positions, dimensions / 2] each.
 public struct RotaryTable: Sendable {
     public let positions: Int
-    public let headDim: Int
+    /// Leading dimensions of a head that are rotated.
+    public let dimensions: Int
     public let cosine: Floats
     public let sine: Floats
 
-    public init(positions: Int, headDim: Int, in arena: Arena) throws(SystemError) {
-        precondition(positions > 0 && headDim > 0 && headDim % 2 == 0)
+    public init(positions: Int, dimensions: Int, in arena: Arena) throws(SystemError) {
+        precondition(positions > 0 && dimensions > 0 && dimensions % 2 == 0)
         self.positions = positions
-        self.headDim = headDim
-        cosine = try arena.floats(positions * headDim / 2)
-        sine = try arena.floats(positions * headDim / 2)
+        self.dimensions = dimensions
+        cosine = try arena.floats(positions * dimensions / 2)
+        sine = try arena.floats(positions * dimensions / 2)
     }
 }

@@ -111,6 +111,12 @@ public struct Floats: @unchecked Sendable {
         return Floats(base: base + start, count: length)
     }
 
+    /// Overwrites the floats with those of `source`, which has as many.
+    public func copy(_ source: Floats) {
+        precondition(count == source.count)
+        base.update(from: source.base, count: count)
+    }
+
     /// Direct access for loops that the optimiser must see through; valid while the arena lives.
     public var buffer: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 

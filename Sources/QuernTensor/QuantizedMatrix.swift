@@ -80,9 +80,19 @@ public struct FloatMatrix: Sendable {
     public let values: Floats
 
     public init(rows: Int, columns: Int, in arena: Arena) throws(SystemError) {
+        self.init(rows: rows, columns: columns, values: try arena.floats(rows * columns))
+    }
+
+    private init(rows: Int, columns: Int, values: Floats) {
         self.rows = rows
         self.columns = columns
-        values = try arena.floats(rows * columns)
+        self.values = values
+    }
+
+    /// Some of the rows, in place.
+    public func rows(_ range: Range<Int>) -> FloatMatrix {
+        FloatMatrix(
+            rows: range.count, columns: columns, values: values.slice(from: range.lowerBound * columns, count: range.count * columns))
     }
 }
 

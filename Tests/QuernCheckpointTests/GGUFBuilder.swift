@@ -90,7 +90,7 @@ extension GGUFBuilder {
     /// A complete file: F32 vectors, matrices encoded by `encode` (F32 unless given).
     init(_ model: TinyModel, type: StorageType = .f32, skipping: String? = nil, encode: (([Float]) -> [UInt8])? = nil) {
         let config = model.config
-        let name = config.architecture.rawValue
+        let name = config.architecture.ggufName
         set("general.architecture", .text(name))
         set("\(name).embedding_length", .u32(UInt32(config.hiddenSize)))
         set("\(name).feed_forward_length", .u32(UInt32(config.intermediateSize)))
@@ -109,15 +109,16 @@ extension GGUFBuilder {
         set("tokenizer.ggml.bos_token_id", .u32(256))
         set("tokenizer.ggml.eos_token_id", .u32(256))
         set("tokenizer.chat_template", .text("{{ messages[0].content }}"))
-        for tensor in config.expectedTensors where Self.stored(tensor.name) != skipping {
-            var values = model.values(tensor.name)
+        setMixed(name, config)
+        for tensor in Self.fused(model) where Self.stored(tensor.name, config) != skipping {
+            var values = tensor.values
             if config.architecture == .llama, tensor.name.contains(".q_proj.") || tensor.name.contains(".k_proj.") {
                 values = Self.permuted(values, rows: tensor.shape[0], head: config.headDim)
             }
-            let isMatrix = tensor.shape.count == 2
+            let isMatrix = tensor.isQuantizable
             tensors.append(
                 Tensor(
-                    name: Array(Self.stored(tensor.name).utf8), dimensions: tensor.shape.reversed().map(UInt64.init),
+                    name: Array(Self.stored(tensor.name, config).utf8), dimensions: tensor.shape.reversed().map(UInt64.init),
                     type: isMatrix ? type.rawValue : 0,
                     bytes: isMatrix ? encode?(values) ?? Self.floats(values) : Self.floats(values), offset: nil))
         }
@@ -140,10 +141,11 @@ extension GGUFBuilder {
         return out
     }
 
-    static func stored(_ canonical: String) -> String {
-        let parts = [
+    static func stored(_ canonical: String, _ config: ModelConfig) -> String {
+        let hasPostNorm = config.architecture.isHybrid || config.architecture == .seedOSS
+        let parts = mixedNames + [
             ("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output"),
-            ("model.layers.", "blk."), ("input_layernorm", "attn_norm"), ("post_attention_layernorm", "ffn_norm"),
+            ("model.layers.", "blk."), ("input_layernorm", "attn_norm"), ("post_attention_layernorm", hasPostNorm ? "post_attention_norm" : "ffn_norm"),
             ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"), ("self_attn.v_proj", "attn_v"),
             ("self_attn.o_proj", "attn_output"), ("self_attn.q_norm", "attn_q_norm"), ("self_attn.k_norm", "attn_k_norm"),
             ("mlp.gate_proj", "ffn_gate"), ("mlp.up_proj", "ffn_up"), ("mlp.down_proj", "ffn_down"),

@@ -33,7 +33,12 @@ import Testing
         #expect(checkpoint.chatTemplate == "{{ messages[0].content }}")
         #expect(checkpoint.notes.isEmpty)
         #expect(Set(checkpoint.tensors.map(\.name)) == Set(model.config.expectedTensors.map(\.name)))
-        for tensor in checkpoint.tensors { #expect(try checkpoint.floats(tensor.name) == model.values(tensor.name)) }
+        for tensor in checkpoint.tensors {
+            // What converters add or exponentiate comes back rounded.
+            let isExact = !architecture.isHybrid || !(tensor.name.hasSuffix("norm.weight") || tensor.name.hasSuffix("A_log"))
+            let (found, expected) = (try checkpoint.floats(tensor.name), model.values(tensor.name))
+            #expect(isExact ? found == expected : zip(found, expected).allSatisfy { abs($0 - $1) < 1e-6 }, "\(tensor.name)")
+        }
         let definition = try #require(try checkpoint.tokenizerDefinition())
         #expect(definition.tokens.count == TinyModel.tokenCount)
     }

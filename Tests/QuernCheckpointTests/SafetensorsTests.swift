@@ -115,6 +115,10 @@ import Testing
         #expect(try tensor("F32", "[-1]").field.contains("shape"))
         #expect(try tensor("F32", "[1,1,1,1,1,1,1,1,1]").field.contains("shape"))
         #expect(try tensor("Q7", "[1]").code == .unsupported)
+        // Types that the format has and weights have not: fine beside them, an error in their place.
+        #expect(try tensor("I32", "[1]").detail.contains("missing"))
+        let text = #"{"model.norm.weight":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}"#
+        #expect(try failure(header(text, data: [0, 0, 0, 0])).field == "tensor \"model.norm.weight\"/dtype")
         // Rank 0 is legal; what is wrong here is only that the model's tensors are missing.
         #expect(try tensor("F32", "[]").detail.contains("missing"))
     }

@@ -31,13 +31,28 @@ struct TinyModel {
     static let vocabularySize = 272
 
     init(_ architecture: ArchitectureName = .llama, layers: Int = 1, tied: Bool = false, hiddenSize: Int = 64) {
-        let json: JSONValue = [
+        let base: JSONValue = [
             "model_type": .string(architecture.rawValue), "hidden_size": .int(Int64(hiddenSize)), "intermediate_size": 96,
             "num_hidden_layers": .int(Int64(layers)), "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
             "vocab_size": .int(Int64(Self.vocabularySize)), "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 5000.0,
             "tie_word_embeddings": .bool(tied), "bos_token_id": 256, "eos_token_id": [256, 257],
         ]
-        guard let config = try? ModelConfig(configJSON: json) else { preconditionFailure("the tiny configuration is valid") }
+        guard var json = base.objectValue else { preconditionFailure("the tiny configuration is an object") }
+        if architecture.hasExperts {
+            for (key, value) in [
+                ("num_experts", 4), ("num_experts_per_tok", 2), ("moe_intermediate_size", 32), ("shared_expert_intermediate_size", 48),
+            ] { json.append(key, .int(Int64(value))) }
+            json.append("norm_topk_prob", .bool(architecture != .qwen2MoE))
+        }
+        if architecture.isHybrid {
+            for (key, value) in [
+                ("linear_num_key_heads", 2), ("linear_num_value_heads", 4), ("linear_key_head_dim", 16),
+                ("linear_value_head_dim", 32), ("linear_conv_kernel_dim", 4), ("full_attention_interval", 2),
+            ] { json.append(key, .int(Int64(value))) }
+            json.append("partial_rotary_factor", 0.5)
+            json.append("linear_value_heads_tiled", .bool(architecture != .qwen3Next))
+        }
+        guard let config = try? ModelConfig(configJSON: .object(json)) else { preconditionFailure("the tiny configuration is valid") }
         self.config = config
         for (number, tensor) in config.expectedTensors.enumerated() {
             var noise = Noise(UInt64(number + 1))

@@ -7,7 +7,7 @@ import Testing
 @Suite struct BatchInvarianceTests {
     private func prompt(_ seed: Int, count: Int) -> [TokenID] { (0..<count).map { TokenID(($0 * 37 + seed * 11) % 250) } }
 
-    @Test(arguments: ["tiny-llama", "tiny-qwen2", "tiny-qwen3"])
+    @Test(arguments: ["tiny-llama", "tiny-qwen2", "tiny-qwen3"] + GoldenLogitsTests.mixed)
     func concurrentSequencesDoNotChangeEachOther(_ name: String) async throws {
         let engine = try Fixtures.engine(name, precision: .int8)
         var alone: [[TokenID]] = []
@@ -25,14 +25,30 @@ import Testing
         for seed in 0..<6 { #expect(together[seed] == alone[seed]) }
     }
 
-    @Test func logitsDoNotDependOnThreads() throws {
+    @Test(arguments: ["tiny-qwen3"] + GoldenLogitsTests.mixed) func logitsDoNotDependOnThreads(_ name: String) throws {
         let tokens = prompt(3, count: 40)
-        let reference = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: 1)
+        let reference = try Fixtures.engine(name, precision: .int8, threads: 1)
             .logits(tokens: tokens, positions: Set(tokens.indices))
         for threads in [2, 3] {
-            let engine = try Fixtures.engine("tiny-qwen3", precision: .int8, threads: threads)
+            let engine = try Fixtures.engine(name, precision: .int8, threads: threads)
             #expect(try engine.logits(tokens: tokens, positions: Set(tokens.indices)) == reference)
         }
+    }
+
+    /// A prompt computed one, seven or 64 tokens at a time, on any instruction set.
+    @Test(arguments: ["tiny-qwen3"] + GoldenLogitsTests.mixed) func chunksDoNotChangeLogits(_ name: String) throws {
+        let tokens = prompt(4, count: 150)
+        let checkpoint = try Fixtures.checkpoint(name)
+        func logits(chunk: Int, _ instructionSet: String? = nil) throws -> [[Float]] {
+            var options = EngineOptions()
+            options.threads = 2
+            options.prefillChunk = chunk
+            options.instructionSet = instructionSet
+            return try Engine(checkpoint, options: options).logits(tokens: tokens, positions: [0, 6, 63, 64, 149])
+        }
+        let reference = try logits(chunk: 64)
+        for chunk in [1, 7] { #expect(try logits(chunk: chunk) == reference, "chunks of \(chunk)") }
+        #expect(try logits(chunk: 64, "scalar") == reference, "the scalar kernels")
     }
 
     /// Weights of fewer bits, 8-bit activations, an int8 cache: each is as independent of company as the default.

@@ -49,7 +49,7 @@ import Testing
                                 k_scales: isInt8 ? scales.baseAddress! : nil,
                                 v_scales: isInt8 ? scales.baseAddress! + half : nil, k_bases: isInt8 ? basePointer : nil,
                                 block_stride: Int64(kvHeads * 128 * headDim),
-                                block_size: 128, kv_heads: Int32(kvHeads), head_dim: Int32(headDim), format: format)
+                                block_size: 128, kv_heads: Int32(kvHeads), head_dim: Int32(headDim), format: format, window: 0)
                             let tokens = positions.map { qk_token_ref(block_table: table.baseAddress, position: Int32($0)) }
                             let width = Int64(kvHeads * headDim)
                             qk_kv_store(ops(isa), pool.handle, newK, width, newV, width, tokens, Int64(m), layer)

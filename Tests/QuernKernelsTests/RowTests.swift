@@ -38,7 +38,7 @@ import Testing
             let x = random.floats(3 * 2 * headDim)
             func run(_ name: String) -> [Float] {
                 var y = x
-                qk_rope(ops(name), pool.handle, &y, Int64(2 * headDim), cosine, sine, positions, 3, 2, Int32(headDim))
+                qk_rope(ops(name), pool.handle, &y, Int64(2 * headDim), cosine, sine, positions, 3, 2, Int32(headDim), Int32(headDim))
                 return y
             }
             #expect(run(isa).bits == run("scalar").bits)

@@ -28,9 +28,66 @@ import Testing
         ]
         for name in ArchitectureName.allCases {
             for scaling in scalings {
-                let original = try config(["model_type": .string(name.rawValue), "rope_scaling": scaling, "head_dim": 64])
+                let original = try config(
+                    Self.mixedFields.merging(
+                        ["model_type": .string(name.rawValue), "rope_scaling": scaling, "head_dim": 64], uniquingKeysWith: { $1 }))
+                #expect(original.layerKinds.count == 24)
                 #expect(try ModelConfig(configJSON: original.serialized()) == original)
             }
+        }
+    }
+
+    /// What mixtures and hybrids need besides; other models do not look at it.
+    private static let mixedFields: [String: JSONValue?] = [
+        "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "shared_expert_intermediate_size": 96,
+        "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 32,
+        "linear_conv_kernel_dim": 4, "sliding_window": 128, "use_sliding_window": true, "max_window_layers": 20,
+    ]
+
+    @Test func layerKinds() throws {
+        func kinds(_ name: String, _ changes: [String: JSONValue?] = [:]) throws -> [LayerKind] {
+            let fields = Self.mixedFields.merging(changes, uniquingKeysWith: { $1 })
+            return try config(fields.merging(["model_type": .string(name), "head_dim": 64], uniquingKeysWith: { $1 })).layerKinds
+        }
+        #expect(try kinds("qwen2") == Array(repeating: .full, count: 20) + Array(repeating: .sliding, count: 4))
+        #expect(try kinds("qwen2", ["use_sliding_window": false]) == Array(repeating: .full, count: 24))
+        #expect(try kinds("qwen3_next").filter { $0 == .full }.count == 6)
+        #expect(try kinds("qwen3_5_text", ["full_attention_interval": 2])[..<4] == [.linear, .full, .linear, .full])
+        #expect(try kinds("mistral", ["use_sliding_window": nil]) == Array(repeating: .sliding, count: 24))
+        #expect(try kinds("llama", ["use_sliding_window": nil]) == Array(repeating: .full, count: 24))
+        for bad: JSONValue in [["full_attention"], .array(Array(repeating: "linear_attention", count: 24)), 7] {
+            #expect { try config(["layer_types": bad]) } throws: { ($0 as? ConfigError)?.pointer == "/layer_types" }
+        }
+    }
+
+    /// The text part of a composite checkpoint, with what is said beside it.
+    @Test func compositeConfigurations() throws {
+        let text = try #require(
+            try config(Self.mixedFields.merging(["model_type": "qwen3_5_text", "head_dim": 64], uniquingKeysWith: { $1 }))
+                .serialized().objectValue)
+        let whole: JSONValue = [
+            "model_type": "qwen3_5", "text_config": .object(text), "vision_config": ["depth": 3], "tie_word_embeddings": false,
+        ]
+        let found = try ModelConfig(configJSON: whole)
+        #expect(found.architecture == .qwen35)
+        #expect(!found.tiesEmbeddings)
+        #expect(found.layerKinds.contains(.linear))
+        var bad = text
+        bad["hidden_size"] = -1
+        #expect { try ModelConfig(configJSON: ["model_type": "qwen3_5", "text_config": .object(bad)]) } throws: {
+            ($0 as? ConfigError)?.pointer == "/text_config/hidden_size"
+        }
+    }
+
+    @Test(arguments: [
+        ("num_experts", 0), ("num_experts", 5000), ("num_experts_per_tok", 9), ("moe_intermediate_size", 40),
+        ("linear_num_key_heads", 3), ("linear_value_head_dim", 48), ("linear_key_head_dim", 12), ("linear_conv_kernel_dim", 9),
+        ("attention_bias", true), ("partial_rotary_factor", 0.001), ("norm_topk_prob", 1),
+    ] as [(String, JSONValue)])
+    func namesTheFieldOfMixedModels(_ key: String, _ value: JSONValue) {
+        let fields = Self.mixedFields.merging(["model_type": "qwen3_next", "head_dim": 64], uniquingKeysWith: { $1 })
+        #expect { try config(fields.merging([key: value], uniquingKeysWith: { $1 })) } throws: {
+            ($0 as? ConfigError)?.pointer == "/\(key)"
         }
     }
 
@@ -38,7 +95,7 @@ import Testing
         ("num_hidden_layers", .int(1_000_000_000)), ("num_hidden_layers", 0), ("hidden_size", -1), ("hidden_size", 896.0),
         ("vocab_size", "12"), ("vocab_size", nil), ("num_key_value_heads", 3), ("num_attention_heads", 0), ("head_dim", 7),
         ("head_dim", 512), ("rope_theta", 0), ("rope_theta", -1), ("rms_norm_eps", 0), ("hidden_act", "gelu"),
-        ("use_sliding_window", true), ("tie_word_embeddings", "yes"), ("eos_token_id", -1), ("eos_token_id", ["a"]),
+        ("use_sliding_window", "yes"), ("tie_word_embeddings", "yes"), ("eos_token_id", -1), ("eos_token_id", ["a"]),
         ("eos_token_id", 4_294_967_296), ("model_type", "mamba"), ("max_position_embeddings", .int(.max)),
         ("partial_rotary_factor", 0.5),
     ] as [(String, JSONValue)])

@@ -120,10 +120,10 @@ void qk_q8_row(const qk_ops *ops, const qk_q8_matrix *weights, int64_t row, int6
 void qk_rmsnorm(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, const float *weight, float *y, int64_t ldy,
                 int64_t m, int64_t n, float epsilon);
 
-// Rotary embedding, half-split (NEOX) pairing, in place: x [m, heads, head_dim] with row stride ldx;
-// cosine/sine [positions, head_dim/2]; positions [m].
+// Rotary embedding, half-split (NEOX) pairing, in place: x [m, heads, head_dim] with row stride ldx, of which the first rotary_dim
+// of every head are rotated; cosine/sine [positions, rotary_dim/2]; positions [m].
 void qk_rope(const qk_ops *ops, qk_pool *pool, float *x, int64_t ldx, const float *cosine, const float *sine,
-             const int32_t *positions, int64_t m, int32_t heads, int32_t head_dim);
+             const int32_t *positions, int64_t m, int32_t heads, int32_t head_dim, int32_t rotary_dim);
 
 // out[i,j] = silu(gate[i,j]) * up[i,j], m rows of n, row strides as given. out == gate allowed.
 void qk_swiglu(const qk_ops *ops, qk_pool *pool, const float *gate, const float *up, float *out, int64_t ld, int64_t m,
@@ -158,6 +158,7 @@ typedef struct {
     int32_t kv_heads;
     int32_t head_dim;      // multiple of 8, at most 256
     qk_kv_format format;
+    int32_t window;        // last positions that a token attends to, its own included; 0 for all
 } qk_kv_layer;
 
 // One token of the step: which blocks hold its sequence, and where it stands.
@@ -177,6 +178,87 @@ void qk_kv_store(const qk_ops *ops, qk_pool *pool, const float *k, int64_t ldk, 
 int64_t qk_attention_scratch_floats(int32_t heads, int32_t kv_heads, int32_t head_dim, int32_t block_size);
 void qk_attention(const qk_ops *ops, qk_pool *pool, const float *q, int64_t ldq, float *out, int64_t ldo,
                   const qk_token_ref *tokens, int64_t m, int32_t heads, qk_kv_layer layer, float scale, float *scratch);
+
+// ---- gated delta rule ------------------------------------------------------------------------------------------------
+
+// A Gated DeltaNet layer (arXiv 2412.06464). Widths: keys key_heads * key_dim, values value_heads * value_dim, inputs two of the
+// first and one of the second. key_dim is a multiple of 8, value_dim of 32, convolution at most 8.
+typedef struct {
+    int32_t key_heads, value_heads, key_dim, value_dim;
+    int32_t convolution;   // inputs that the causal convolution sees
+    int32_t tiled;         // value head v reads key head v % key_heads, else v / (value_heads / key_heads)
+    float epsilon;
+    const float *weights;  // [convolution, input width], oldest input first
+    const float *rates;    // [value_heads]: minus e^A_log
+    const float *dt_bias;  // [value_heads]
+    const float *norm;     // [value_dim]
+} qk_deltanet;
+
+// Tokens of a step that follow each other in one sequence, and the state that the sequence has in this layer:
+// qk_deltanet_state_floats floats, zero before its first token.
+typedef struct {
+    int32_t first, count;
+    float *state;
+} qk_run;
+
+typedef struct {
+    const float *qkv;  // [m, input width]: queries, keys, values as projected
+    const float *z;    // [m, value width]: output gates
+    const float *b;    // [m, value_heads]: write gates
+    const float *a;    // [m, value_heads]: forget gates
+    float *mixed;      // [m, input width], scratch
+    float *gates;      // [m, value_heads, 2], scratch
+    float *out;        // [m, value width]
+} qk_deltanet_step;
+
+int64_t qk_deltanet_state_floats(const qk_deltanet *layer);
+
+// Everything between the projections: convolution, SiLU, unit queries and keys, the gated delta rule, gated RMS norm. The runs
+// are in the order of their tokens and cover the step.
+void qk_deltanet_forward(const qk_ops *ops, qk_pool *pool, const qk_deltanet *layer, const qk_run *runs, int32_t run_count,
+                         qk_deltanet_step step);
+
+// ---- mixtures of experts ---------------------------------------------------------------------------------------------
+
+// y[i, r] = dot(w[r, :], x[i, :]) in floats: the small matrices that choose and gate. Row strides ldx and ldy.
+void qk_float_matmul(const qk_ops *ops, qk_pool *pool, const float *x, int64_t ldx, int64_t m, const float *w, int64_t rows,
+                     int64_t n, float *y, int64_t ldy);
+
+// Which experts the tokens of a step pass through. A pair is a token with one of its experts; pairs are sorted by expert, then
+// by token.
+typedef struct {
+    int32_t experts;     // in the layer
+    int32_t per_token;
+    int32_t *expert;     // [m, per_token], the likeliest first
+    float *weight;       // [m, per_token]
+    int32_t *pair;       // [m, per_token]: place among the pairs
+    int32_t *token;      // [m * per_token], by pair
+    int32_t *first;      // [experts + 1]: an expert's pairs begin here
+} qk_routing;
+
+// Fills the routing from logits [m, experts]: softmax, the largest per_token (the first on ties), divided by their sum when
+// `normalizes`.
+void qk_route(const qk_ops *ops, const float *logits, int64_t m, int32_t normalizes, qk_routing routing);
+
+// The experts of a layer one after the other in each matrix: gate and up [experts * size, hidden], down [experts * hidden, size].
+// size and hidden are multiples of 16.
+typedef struct {
+    qk_q8_matrix gate, up, down;
+    int64_t hidden;  // rows of one expert in down
+    int64_t size;    // rows of one expert in gate and up
+} qk_q8_experts;
+
+// out[pair] = down(silu(gate x) * up x) of the pair's expert and token. x are the tokens' activations with 16 bits, gathered and
+// inner scratch of as many rows as pairs, of gate's and down's columns; out [pairs, hidden].
+void qk_q8_experts_forward(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, qk_routing routing,
+                           const qk_q8_experts *experts, qk_activations gathered, qk_activations inner, float *out);
+
+// y[i, :] += sum of a token's pairs by weight, and of shared[i, :] times sigmoid(gate[i]) where shared is not NULL.
+void qk_combine_experts(const qk_ops *ops, qk_pool *pool, const float *pairs, qk_routing routing, const float *shared,
+                        const float *gate, float *y, int64_t m, int64_t n);
+
+// x[i] *= sigmoid(gate[i]), n floats.
+void qk_gate(const qk_ops *ops, qk_pool *pool, float *x, const float *gate, int64_t n);
 
 // ---- bytes -----------------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,7 @@
-// `qwen2` (Qwen2, Qwen2.5, Qwen2.5-Coder): Llama with biases on the query, key and value projections.
+// `qwen2` (Qwen2, Qwen2.5, Qwen2.5-Coder): Llama with biases on the query, key and value projections, and with sliding windows
+// where the configuration asks for them.
 enum Qwen2: Architecture {
-    static func layer(_ prefix: String, _ loader: WeightLoader) throws -> DecoderLayer {
-        DecoderLayer(
-            attentionNorm: try loader.vector(prefix + "input_layernorm.weight"),
-            attention: try loader.attention(prefix + "self_attn."),
-            feedForwardNorm: try loader.vector(prefix + "post_attention_layernorm.weight"),
-            feedForward: try loader.feedForward(prefix + "mlp."))
+    static func layer(_ place: LayerPlace, _ loader: WeightLoader) throws -> DecoderLayer {
+        try loader.layer(place, try loader.attention(place), try loader.feedForward(place))
     }
 }

@@ -19,9 +19,17 @@ struct BlockCache: ~Copyable {
     private static var size: Int { KVStorage.blockSize }
 
     private var pool: BlockPool
-    private var prefixes = PrefixTree(blockSize: Self.size)
+    private var prefixes: PrefixTree
+    private let hasStates: Bool
 
-    init(blockCount: Int) { pool = BlockPool(blockCount: blockCount) }
+    /// - Parameters:
+    ///   - hasStates: the model has recurrent states, so that a prefix can be used again only where one was kept.
+    ///   - snapshots: places to keep them.
+    init(blockCount: Int, hasStates: Bool, snapshots: Range<Int>) {
+        pool = BlockPool(blockCount: blockCount)
+        prefixes = PrefixTree(blockSize: Self.size, snapshots: snapshots)
+        self.hasStates = hasStates
+    }
 
     var blockCount: Int { pool.blockCount }
     /// Blocks that a new sequence could have.
@@ -35,8 +43,9 @@ struct BlockCache: ~Copyable {
     /// - Parameter copy: copies the contents of a block, for a prefix that ends inside it.
     mutating func hold(
         _ tokens: ArraySlice<TokenID>, needed: Int, domain: CacheDomain, copy: (_ from: BlockID, _ to: BlockID) -> Void
-    ) -> (holding: BlockHolding, computedCount: Int)? {
-        let match = prefixes.match(tokens, domain: domain)
+    ) -> (holding: BlockHolding, computedCount: Int, snapshot: Int?)? {
+        let found = prefixes.match(tokens, domain: domain)
+        let (match, snapshot) = hasStates ? prefixes.resumable(found) : (match: found, snapshot: nil)
         var holding = BlockHolding(path: match.path)
         prefixes.retain(match.path)
         // The source of a copy must not be evicted to make room for the copy.
@@ -53,27 +62,35 @@ struct BlockCache: ~Copyable {
             copy(block, target)
             computedCount += count
         }
-        return (holding, computedCount)
+        return (holding, computedCount, snapshot)
     }
 
     /// Lets others use the blocks that `computedCount` of `tokens` fill.
-    mutating func share(_ holding: inout BlockHolding, tokens: [TokenID], computedCount: Int) {
+    ///
+    /// - Parameter keep: copies the sequence's state, which is that after `computedCount` tokens, to a snapshot.
+    mutating func share(_ holding: inout BlockHolding, tokens: [TokenID], computedCount: Int, keep: (_ snapshot: Int) -> Void) {
         while computedCount / Self.size > holding.sharedCount {
             let start = holding.sharedCount * Self.size
             guard let node = publish(holding, tokens[start..<(start + Self.size)]) else { return }
             prefixes.retain([node])
             holding.path.append(node)
         }
+        guard hasStates, computedCount > 0, computedCount == holding.sharedCount * Self.size else { return }
+        if let node = holding.path.last, let snapshot = prefixes.makeSnapshot(at: node) { keep(snapshot) }
     }
 
     /// Takes back all blocks. What was computed stays available, an unfinished last block included.
-    mutating func release(_ holding: BlockHolding, tokens: [TokenID], computedCount: Int) {
+    mutating func release(_ holding: BlockHolding, tokens: [TokenID], computedCount: Int, keep: (_ snapshot: Int) -> Void) {
         var holding = holding
-        share(&holding, tokens: tokens, computedCount: computedCount)
+        share(&holding, tokens: tokens, computedCount: computedCount, keep: keep)
         var kept = Set(holding.path.compactMap { prefixes.block(of: $0) })
         let start = holding.sharedCount * Self.size
         if computedCount > start, let node = publish(holding, tokens[start..<computedCount]) {
             if let block = prefixes.block(of: node) { kept.insert(block) }
+            // The tree may know a longer node that begins with these tokens; its end is not where this state belongs.
+            if hasStates, prefixes.tokenCount(of: node) == computedCount - start, let snapshot = prefixes.makeSnapshot(at: node) {
+                keep(snapshot)
+            }
         }
         prefixes.release(holding.path)
         pool.release(holding.blocks.filter { !kept.contains($0) })

@@ -4,7 +4,8 @@
 // tokens themselves, never by a hash of them, so that a hit is always right. Every domain has a tree of its own: what one user
 // asked never shows in another's timings.
 // Invariants: whoever uses a node uses its ancestors, the root included; only unused leaves are evicted, so a prefix loses its
-// tail first; nodes that are not full are leaves; a root without users and children is gone.
+// tail first; nodes that are not full are leaves; a root without users and children is gone; a snapshot is the recurrent state
+// after exactly the tokens up to the end of its node.
 
 /// Who shares computed prefixes: requests of one user with the same salt.
 public struct CacheDomain: Hashable, Sendable {
@@ -21,6 +22,8 @@ public struct CacheDomain: Hashable, Sendable {
 package struct PrefixTree: ~Copyable {
     /// Index of a node; meaningful until the node is evicted, which never happens while it is used.
     package typealias NodeID = Int
+    /// Place of a kept recurrent state.
+    package typealias SnapshotID = Int
 
     private struct Node {
         var block: BlockID?     // nil for a root
@@ -29,6 +32,8 @@ package struct PrefixTree: ~Copyable {
         var children: [NodeID] = []
         var users = 0
         var lastUse: UInt64 = 0
+        /// A kept copy of the recurrent state after this node's tokens.
+        var snapshot: SnapshotID?
     }
 
     private let blockSize: Int
@@ -40,7 +45,13 @@ package struct PrefixTree: ~Copyable {
     /// Blocks that could be evicted, leaves first.
     package private(set) var unusedCount = 0
 
-    package init(blockSize: Int) { self.blockSize = blockSize }
+    private var freeSnapshots: [SnapshotID]
+
+    /// - Parameter snapshots: places for recurrent states, for models that have one.
+    package init(blockSize: Int, snapshots: Range<SnapshotID> = 0..<0) {
+        self.blockSize = blockSize
+        freeSnapshots = Array(snapshots.reversed())
+    }
 
     /// What of a token sequence is there already.
     package struct Match {
@@ -76,6 +87,50 @@ package struct PrefixTree: ~Copyable {
 
     /// The block of a node; nil for a root.
     package func block(of node: NodeID) -> BlockID? { nodes[node]?.block }
+
+    package func tokenCount(of node: NodeID) -> Int { nodes[node]?.tokens.count ?? 0 }
+    package func snapshot(of node: NodeID) -> SnapshotID? { nodes[node]?.snapshot }
+
+    /// The deepest part of a match that a recurrent model can resume: one that ends where a state was kept.
+    package func resumable(_ match: Match) -> (match: Match, snapshot: SnapshotID?) {
+        var match = match
+        if let (node, count) = match.partial, count == tokenCount(of: node), let snapshot = snapshot(of: node) {
+            return (match, snapshot)
+        }
+        match.partial = nil
+        while match.path.count > 1, let last = match.path.last {
+            if let snapshot = snapshot(of: last) { return (match, snapshot) }
+            match.path.removeLast()
+        }
+        return (match, nil)
+    }
+
+    /// A place to keep the state after `node`, if need be that of the snapshot whose node was used longest ago; nil when the node
+    /// has one already or there are none. O(nodes).
+    package mutating func makeSnapshot(at node: NodeID) -> SnapshotID? {
+        guard nodes[node] != nil, nodes[node]?.snapshot == nil else { return nil }
+        if freeSnapshots.isEmpty { dropOldestSnapshot() }
+        guard let snapshot = freeSnapshots.popLast() else { return nil }
+        nodes[node]?.snapshot = snapshot
+        return snapshot
+    }
+
+    /// Of nodes in use only when all are.
+    private mutating func dropOldestSnapshot() {
+        var oldest: (id: NodeID, isUsed: Bool, use: UInt64)?
+        for (id, node) in nodes.enumerated() {
+            guard let node, node.snapshot != nil else { continue }
+            let isUsed = node.users > 0
+            guard let best = oldest else {
+                oldest = (id, isUsed, node.lastUse)
+                continue
+            }
+            if (isUsed ? 1 : 0, node.lastUse) < (best.isUsed ? 1 : 0, best.use) { oldest = (id, isUsed, node.lastUse) }
+        }
+        guard let oldest, let snapshot = nodes[oldest.id]?.snapshot else { return }
+        nodes[oldest.id]?.snapshot = nil
+        freeSnapshots.append(snapshot)
+    }
 
     /// Marks nodes as used by one more sequence.
     package mutating func retain(_ path: [NodeID]) {
@@ -135,6 +190,7 @@ package struct PrefixTree: ~Copyable {
     private mutating func remove(_ id: NodeID) {
         let parent = nodes[id]?.parent
         if nodes[id]?.block != nil { unusedCount -= 1 }
+        if let snapshot = nodes[id]?.snapshot { freeSnapshots.append(snapshot) }
         nodes[id] = nil
         freeNodes.append(id)
         guard let parent else { return }

@@ -50,19 +50,20 @@ struct Linear {
 }
 
 extension Compute {
-    /// Applies up to three projections to `x` ([tokens, stride], the first `columns` floats of each row).
+    /// Applies up to four projections to `x` ([tokens, stride], the first `columns` floats of each row).
     func project(
         _ x: Floats, stride: Int, tokens: Int, _ first: Linear.Output, _ second: Linear.Output? = nil,
-        _ third: Linear.Output? = nil
+        _ third: Linear.Output? = nil, _ fourth: Linear.Output? = nil
     ) {
         switch first.linear.weights {
         case .int8(let matrix):
             quantize(x, stride: stride, tokens: tokens, for: matrix, into: activations)
-            multiply(activations, tokens: tokens, first, second, third)
+            multiply(activations, tokens: tokens, first, second, third, fourth)
         case .float32:
             first.multiplyInFloat(x, stride: stride, tokens: tokens)
             second?.multiplyInFloat(x, stride: stride, tokens: tokens)
             third?.multiplyInFloat(x, stride: stride, tokens: tokens)
+            fourth?.multiplyInFloat(x, stride: stride, tokens: tokens)
         }
     }
 }
@@ -74,12 +75,21 @@ extension Compute {
             x, stride: stride, tokens: tokens, columns: matrix.shape.columns, group: matrix.shape.group, into: out, pool: pool)
     }
 
-    /// Applies up to three int8 projections to quantised input.
+    /// Applies up to four int8 projections to quantised input.
     func multiply(
-        _ x: Activations, tokens: Int, _ first: Linear.Output, _ second: Linear.Output? = nil, _ third: Linear.Output? = nil
+        _ x: Activations, tokens: Int, _ first: Linear.Output, _ second: Linear.Output? = nil, _ third: Linear.Output? = nil,
+        _ fourth: Linear.Output? = nil
     ) {
         kernels.multiply(
-            x, tokens: tokens, first.int8Projection, second?.int8Projection, third?.int8Projection, pool: pool)
+            x, tokens: tokens, first.int8Projection, second?.int8Projection, third?.int8Projection, fourth?.int8Projection,
+            pool: pool)
+    }
+}
+
+extension Compute {
+    /// The product of `normed` with a matrix that stays in floats, [tokens, matrix.rows].
+    func multiplySmall(_ matrix: FloatMatrix, tokens: Int, into out: Floats) {
+        kernels.multiply(normed, stride: matrix.columns, tokens: tokens, by: matrix, into: out, stride: matrix.rows, pool: pool)
     }
 }
 

@@ -9,9 +9,9 @@ import QuernTensor
 
 extension RotaryTable {
     init(config: ModelConfig, positions: Int, in arena: Arena) throws(SystemError) {
-        try self.init(positions: positions, headDim: config.headDim, in: arena)
+        try self.init(positions: positions, dimensions: config.rotaryDim, in: arena)
         let (frequencies, magnitude) = rotaryFrequencies(config)
-        let half = config.headDim / 2
+        let half = config.rotaryDim / 2
         for position in 0..<positions {
             for index in 0..<half {
                 let angle = Double(Float(position) * Float(frequencies[index]))
@@ -24,8 +24,8 @@ extension RotaryTable {
 
 /// Inverse frequencies (radians per position) for each pair, and the factor on cosines and sines.
 func rotaryFrequencies(_ config: ModelConfig) -> (frequencies: [Double], magnitude: Double) {
-    let half = config.headDim / 2
-    let base = (0..<half).map { pow(config.ropeTheta, -Double(2 * $0) / Double(config.headDim)) }
+    let half = config.rotaryDim / 2
+    let base = (0..<half).map { pow(config.ropeTheta, -Double(2 * $0) / Double(config.rotaryDim)) }
     switch config.ropeScaling {
     case .none:
         return (base, 1)
@@ -39,7 +39,7 @@ func rotaryFrequencies(_ config: ModelConfig) -> (frequencies: [Double], magnitu
         let low = yarnCorrection(betaFast, config, Double(original))
         let high = yarnCorrection(betaSlow, config, Double(original))
         let first = max(low.rounded(.down), 0)
-        let last = min(high.rounded(.up), Double(config.headDim - 1))
+        let last = min(high.rounded(.up), Double(config.rotaryDim - 1))
         let span = max(last - first, 0.001)
         let frequencies = base.enumerated().map { index, frequency in
             let ramp = min(max((Double(index) - first) / span, 0), 1)
@@ -60,5 +60,5 @@ private func llama3Frequency(
 }
 
 private func yarnCorrection(_ rotations: Double, _ config: ModelConfig, _ original: Double) -> Double {
-    Double(config.headDim) * log(original / (rotations * 2 * Double.pi)) / (2 * log(config.ropeTheta))
+    Double(config.rotaryDim) * log(original / (rotations * 2 * Double.pi)) / (2 * log(config.ropeTheta))
 }

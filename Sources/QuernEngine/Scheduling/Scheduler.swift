@@ -20,6 +20,7 @@ struct Scheduler: ~Copyable {
     let limits: SchedulerLimits
     private(set) var running: [SequenceState] = []
     private var queue = AdmissionQueue()
+    private let memory: SequenceMemory
     private var cache: BlockCache
     private let tables: [Int32s]            // one block table per slot
     private var freeSlots: [Int]
@@ -32,9 +33,11 @@ struct Scheduler: ~Copyable {
     private(set) var pooledTokens: [(sequence: Int, token: Int)] = []
     private(set) var preemptions = 0
 
-    init(blockCount: Int, blocksPerSequence: Int, limits: SchedulerLimits) throws(SystemError) {
+    init(memory: SequenceMemory, blocksPerSequence: Int, limits: SchedulerLimits) throws(SystemError) {
         self.limits = limits
-        cache = BlockCache(blockCount: blockCount)
+        self.memory = memory
+        cache = BlockCache(
+            blockCount: memory.cache.blockCount, hasStates: memory.hasStates, snapshots: memory.snapshotSlots)
         var tables: [Int32s] = []
         for _ in 0..<limits.maxSequences { tables.append(try arena.integers(blocksPerSequence)) }
         self.tables = tables
@@ -55,11 +58,9 @@ struct Scheduler: ~Copyable {
     }
 
     /// Starts waiting sequences while slots and blocks last; a request more urgent than a running batch one takes its place.
-    ///
-    /// - Parameter copy: copies the contents of a block, for a prefix that ends inside it.
-    mutating func admit(now: ContinuousClock.Instant, copy: (_ from: BlockID, _ to: BlockID) -> Void) {
+    mutating func admit(now: ContinuousClock.Instant) {
         while !isBlocked, let index = queue.next(now: now, running: running) {
-            if start(index, now: now, copy: copy) { continue }
+            if start(index, now: now) { continue }
             guard let victim = victim(for: queue[index].request.priority) else {
                 isBlocked = true
                 return
@@ -75,18 +76,21 @@ struct Scheduler: ~Copyable {
         return running.lastIndex { $0.request.priority == .batch }
     }
 
-    private mutating func start(_ index: Int, now: ContinuousClock.Instant, copy: (BlockID, BlockID) -> Void) -> Bool {
+    private mutating func start(_ index: Int, now: ContinuousClock.Instant) -> Bool {
         guard !freeSlots.isEmpty else { return false }
         let next = queue[index]
         // At least the last token is computed: its logits are wanted.
         let reusable = next.tokens.prefix(next.request.needsWholePrompt ? 0 : next.tokens.count - 1)
-        guard let (holding, computedCount) = cache.hold(
-            reusable, needed: next.neededTokens, domain: next.request.domain, copy: copy)
-        else { return false }
+        let memory = self.memory     // closures must not touch what is being changed
+        let held = cache.hold(reusable, needed: next.neededTokens, domain: next.request.domain) {
+            memory.cache.copyBlock(Int($0.index), to: Int($1.index))
+        }
+        guard let (holding, computedCount, snapshot) = held else { return false }
         var sequence = queue.remove(at: index)
         sequence.holding = holding
         sequence.computedCount = computedCount
         sequence.slot = freeSlots.removeLast()
+        if let snapshot { memory.states.copy(snapshot, to: sequence.slot) } else { memory.states.reset(sequence.slot) }
         if sequence.started == nil {
             sequence.started = now
             sequence.permit = nil
@@ -113,11 +117,19 @@ struct Scheduler: ~Copyable {
         for priority in Priority.allCases.reversed() {
             for index in running.indices where running[index].request.priority == priority && budget > 0 {
                 guard running[index].pendingCount > 1 else { continue }
-                let count = min(running[index].pendingCount, budget)
+                let count = chunk(of: running[index], budget: budget)
                 budget -= count
                 add(index, count: count, to: &step)
             }
         }
+    }
+
+    /// Tokens of a prompt to compute in this step: as many as may be, but a state is worth keeping at the end of a block.
+    private func chunk(of sequence: SequenceState, budget: Int) -> Int {
+        let count = min(sequence.pendingCount, budget)
+        guard memory.hasStates else { return count }
+        let lastBoundary = (sequence.computedCount + count) / KVStorage.blockSize * KVStorage.blockSize
+        return lastBoundary > sequence.computedCount ? lastBoundary - sequence.computedCount : count
     }
 
     private mutating func add(_ index: Int, count: Int, to step: inout StepBatch) {
@@ -130,15 +142,19 @@ struct Scheduler: ~Copyable {
             }
             step.append(
                 running[index].tokens[position], position: position, blocks: tables[running[index].slot],
-                needsLogits: purpose != nil)
+                slot: running[index].slot, needsLogits: purpose != nil)
         }
         running[index].computedCount = end
     }
 
     /// Lets other sequences use what the last step completed.
     mutating func shareComputed() {
+        let memory = self.memory
         for index in running.indices {
-            cache.share(&running[index].holding, tokens: running[index].tokens, computedCount: running[index].computedCount)
+            let slot = running[index].slot
+            cache.share(&running[index].holding, tokens: running[index].tokens, computedCount: running[index].computedCount) {
+                memory.states.copy(slot, to: $0)
+            }
         }
     }
 
@@ -166,7 +182,10 @@ struct Scheduler: ~Copyable {
     /// Takes a running sequence out; it can be queued again and goes on where it was.
     @discardableResult private mutating func vacate(_ index: Int) -> SequenceState {
         var sequence = running.remove(at: index)
-        cache.release(sequence.holding, tokens: sequence.tokens, computedCount: sequence.computedCount)
+        let memory = self.memory
+        cache.release(sequence.holding, tokens: sequence.tokens, computedCount: sequence.computedCount) {
+            memory.states.copy(sequence.slot, to: $0)
+        }
         sequence.holding = BlockHolding()
         sequence.computedCount = 0
         freeSlots.append(sequence.slot)
