@@ -14,6 +14,7 @@ import Testing
         kernel.q8.compute.1 = 50 GFLOPS ; measured ; here
         kernel.q8.compute.4 = 130 GFLOPS ; measured ; here
         kernel.q8.compute.256 = 320 GFLOPS ; measured ; here
+        attention.read = 20 GB/s ; measured ; here
         attention.step = 18 GFLOPS ; measured ; here
         attention.compute = 40 GFLOPS ; measured ; here
         chunk = 256 ; measured ; here

@@ -71,7 +71,7 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Several devices side by side: those named, else every profile that comes with quern.")
     var compare = false
 
-    @Flag(help: "Run the model on this host and compare with its prediction; needs `quern calibrate`.")
+    @Flag(help: "Run the model on this host and compare with its prediction; needs `quern calibrate`. --context and --parallel bound the loads compared.")
     var verify = false
 
     @Option(help: "Write a roofline picture to this file.")
@@ -97,7 +97,11 @@ struct PlanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let model = try PlannedModel(model)
-        if verify { return try await PlanVerification(path: try ModelLocator.resolve(self.model), model: model).run(json: json) }
+        if verify {
+            return try await PlanVerification(
+                path: try ModelLocator.resolve(self.model), model: model, maxContext: context ?? .max, maxBatch: parallel ?? .max
+            ).run(json: json)
+        }
         let plans = try devices().map { try plan(model, on: $0) }
         if let plot { try write(RooflinePlot(plans).svg, to: plot) }
         if json {

@@ -15,6 +15,7 @@ struct HostProbe {
     /// Prompt tokens the engine computes in one step.
     static let chunk = 256
     private static let longContext = 2048
+    private static let contexts = [(1, longContext), (4, longContext / 2)]
     private static let secondsPerCalibration = 15.0
 
     let threads: Int?
@@ -23,16 +24,16 @@ struct HostProbe {
     func profile() async throws -> DeviceProfile {
         let started = ContinuousClock.now
         let base = Double(ProcessMemory.resident)
-        let wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 5, threads: threads)
-        let narrow = try Subject("narrow", hidden: 512, width: 1536, heads: 8, kvHeads: 4, layers: 18, threads: threads)
+        let wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 9, threads: threads)
+        let narrow = try Subject("narrow", hidden: 512, width: 1536, heads: 8, kvHeads: 4, layers: 36, threads: threads)
         let layers = try Subject("layers", hidden: 64, width: 64, heads: 1, kvHeads: 1, layers: 64, threads: threads)
         var round = 0
         var seconds = 0.0
         repeat {
             let began = ContinuousClock.now
-            try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [Self.longContext], prompts: [Self.chunk, Self.longContext])
+            try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: Self.contexts, prompts: [Self.chunk, Self.longContext])
             progress(fraction(started, 0.5 * seconds))
-            try await narrow.measure(batches: [1], contexts: [Self.longContext], prompts: [Self.chunk])
+            try await narrow.measure(batches: [1], contexts: Self.contexts, prompts: [Self.chunk])
             try await layers.measure(batches: [1], contexts: [], prompts: [])
             round += 1
             seconds = (ContinuousClock.now - began) / .seconds(1)
@@ -71,6 +72,8 @@ struct HostProbe {
         }
         add("compute.f32", try Self.floatRate(threads: info.threads), .operationsPerSecond, .measured, "\(source), BLAS 1024^3")
         var engine = measured.facts
+        _ = engine.add(
+            "threads", Fact(value: Estimate(Double(info.threads)), dimension: .count, confidence: .measured, source: source))
         _ = engine.add(
             "process.memory", Fact(value: Estimate(base), dimension: .bytes, confidence: .measured, source: source))
         _ = engine.add(
@@ -129,15 +132,18 @@ private final class Subject {
 
     private let config: ModelConfig
 
-    func measure(batches: [Int], contexts: [Int], prompts: [Int]) async throws {
+    /// - Parameter contexts: sequences and the prompts they decode after.
+    func measure(batches: [Int], contexts: [(Int, Int)], prompts: [Int]) async throws {
         for batch in batches {
             let tokens = batch == 1 ? 24 : 16
             let rate = try await load.decode(tokens, depth: 32, batch: batch).rate
             record(.decode(sequences: batch, context: 32 + Double(tokens) / 2), Double(batch) / rate)
         }
-        for context in contexts {
-            let rate = try await load.decode(24, depth: context, batch: 1).rate
-            record(.decode(sequences: 1, context: Double(context) + 12), 1 / rate)
+        for (batch, context) in contexts {
+            let tokens = 16 + (batch - 1) * context / HostProbe.chunk
+            let rate = try await load.decode(tokens, depth: context, batch: batch).rate
+            // Counted while all decode: the last 16 tokens of the first sequence.
+            record(.decode(sequences: batch, context: Double(context + tokens - 8)), Double(batch) / rate)
         }
         for prompt in prompts { record(.prefill(tokens: prompt), Double(prompt) / (try await load.prefill(prompt, depth: 0).rate)) }
     }

@@ -6,10 +6,14 @@ import QuernJSON
 import QuernMeasure
 import QuernModel
 import QuernPlanner
+import QuernTensor
 
 struct PlanVerification {
     let path: String
     let model: PlannedModel
+    /// Longest context and most sequences compared.
+    let maxContext: Int
+    let maxBatch: Int
 
     private static let batches = [1, 4, 8]
     private static let contexts = [128, 2048]
@@ -41,52 +45,54 @@ struct PlanVerification {
 
     func run(json: Bool) async throws {
         let profile = try ProfileLocator.profile("host")
-        let contexts = Self.contexts.filter { $0 + Self.generated(8, $0) <= model.geometry.contextLength }
-        guard let longest = contexts.last, let most = Self.batches.last else {
-            throw Failure.usage("the model's context of \(model.geometry.contextLength) is shorter than any load compared")
-        }
-        var options = LoadOptions()
-        options.contextLength = min(model.geometry.contextLength, longest + 512)
-        options.maxSequences = most
-        let loaded = try LoadedModel.load(path: path, options: options)
-        let load = BenchLoad(model: loaded)
-        // Ascending, since what a load touched stays resident.
-        var lines = try contexts.flatMap { context in
-            try Self.batches.map { Line(batch: $0, context: context, predicted: try plan(profile, $0, context, loaded)) }
+        let loads = Self.contexts.flatMap { context in Self.batches.map { (batch: $0, context: context) } }
+            .filter { $0.context <= maxContext && $0.batch <= maxBatch }
+            .filter { $0.context + Self.generated($0.batch, $0.context) <= model.geometry.contextLength }
+        guard !loads.isEmpty else {
+            throw Failure.usage("no load to compare: the shortest has one sequence of \(Self.contexts[0]) tokens, and a few to generate")
         }
         let bar = ProgressReport("verifying")
-        let total = Double(lines.reduce(0) { $0 + Self.rounds($1.context) })
-        var done = 0.0
-        for round in 0..<(contexts.map(Self.rounds).max() ?? 0) {
-            for context in contexts where round < Self.rounds(context) {
-                let prefill = try await load.prefill(context, depth: 0).rate
-                for index in lines.indices where lines[index].context == context {
-                    let batch = lines[index].batch
-                    let tokens = Self.generated(batch, context)
-                    lines[index].decode.append(try await load.decode(tokens, depth: context, batch: batch).rate)
-                    lines[index].prefill.append(prefill)
-                    if round == 0 { lines[index].memory = Double(ProcessMemory.resident) }
-                    done += 1
-                    bar.update(done / total)
-                }
-            }
+        var lines: [Line] = []
+        for (index, load) in loads.enumerated() {
+            lines.append(try await measure(profile, batch: load.batch, context: load.context))
+            bar.update(Double(index + 1) / Double(loads.count))
         }
         bar.finish()
-        _ = try StandardOutput.write(json ? Self.json(lines).serialized(.pretty) + "\n" : text(lines, loaded))
+        _ = try StandardOutput.write(json ? Self.json(lines).serialized(.pretty) + "\n" : text(lines))
     }
 
-    private func plan(_ profile: DeviceProfile, _ batch: Int, _ context: Int, _ loaded: LoadedModel) throws -> Plan {
+    /// Loads the model with room for exactly this load, as a daemon that such a plan describes would, and runs it.
+    private func measure(_ profile: DeviceProfile, batch: Int, context: Int) async throws -> Line {
+        let tokens = Self.generated(batch, context)
+        let room = min(model.geometry.contextLength, (context + tokens + KVStorage.blockSize - 1) / KVStorage.blockSize * KVStorage.blockSize)
+        var options = LoadOptions()
+        options.contextLength = room
+        options.maxSequences = batch
+        let loaded = try LoadedModel.load(path: path, options: options)
+        let load = BenchLoad(model: loaded)
+        var workload = Workload(format: try Self.format())
+        workload.input = context
+        workload.output = tokens
+        workload.batch = batch
+        workload.context = room
+        workload.weightBytes = loaded.info.format == "quern archive" ? model.storedBytes : nil
+        var line = Line(batch: batch, context: context, predicted: try Plan(model.geometry, workload, on: profile))
+        for _ in 0..<Self.rounds(context) {
+            line.prefill.append(try await load.prefill(context, depth: 0).rate)
+            line.decode.append(try await load.decode(tokens, depth: context, batch: batch).rate)
+        }
+        line.memory = Double(ProcessMemory.resident)
+        await loaded.drain()
+        return line
+    }
+
+    private static func format() throws -> TensorFormat {
         guard let format = TensorFormat.named("q8") else { throw Failure.general("no format q8") }
-        var load = Workload(format: format)
-        load.input = context
-        load.output = Self.generated(batch, context)
-        load.batch = batch
-        load.weightBytes = loaded.info.format == "quern archive" ? model.storedBytes : nil
-        return try Plan(model.geometry, load, on: profile)
+        return format
     }
 
-    private func text(_ lines: [Line], _ loaded: LoadedModel) -> String {
-        let head = "\(loaded.info.id): \(loaded.info.threads) threads, \(loaded.info.instructionSet)\n"
+    private func text(_ lines: [Line]) -> String {
+        let head = "\(model.name)\n"
             + "batch context |   memory MiB  (error) |   decode tok/s  (error) |  prefill tok/s  (error)\n"
         return head + lines.map { line in
             func cell(_ predicted: Double, _ observed: Double) -> String {

@@ -55,8 +55,8 @@ public struct HostCalibration: Sendable {
 
     /// Terms other than products.
     private static let shared: [(key: String, dimension: Dimension)] = [
-        ("layer.overhead", .seconds), ("activation.read", .bytesPerSecond), ("attention.step", .operationsPerSecond),
-        ("attention.compute", .operationsPerSecond),
+        ("layer.overhead", .seconds), ("activation.read", .bytesPerSecond), ("attention.read", .bytesPerSecond),
+        ("attention.step", .operationsPerSecond), ("attention.compute", .operationsPerSecond),
     ]
 
     /// The terms that the probes show, as a calibration of this name.

@@ -42,8 +42,18 @@ struct Rates {
         return rate(grouped ?? engine.estimate("attention.read") ?? memory)
     }
 
-    /// Arithmetic of attention while decoding; infinite where reading decides.
-    var attentionStep: Double { engine.estimate("attention.step").map(rate) ?? .infinity }
+    /// How much longer attention takes than evenly divided work, where whole heads go to few threads: 3 heads keep 2 threads
+    /// busy for 2 turns, not 1.5. A step of several sequences is dealt out in tiles of 32 query rows a head.
+    func imbalance(kvHeads: Int, group: Int, batch: Int) -> Double {
+        guard let threads = engine.estimate("threads")?.expected else { return 1 }
+        let items = Double(kvHeads) * (Double(batch) * Double(group) / 32).rounded(.up)
+        return (items / threads).rounded(.up) * threads / items
+    }
+
+    /// Attention has a kernel of its own for heads that share keys in groups of four and more.
+    var hasGroupedRead: Bool { engine.estimate("attention.read.grouped") != nil }
+    /// Arithmetic of attention while decoding; nil where reading alone was measured.
+    var attentionStep: Double? { engine.estimate("attention.step").map(rate) }
     var attentionCompute: Double { rate(engine.estimate("attention.compute") ?? arithmetic("bf16")) }
     var stateRead: Double { rate(engine.estimate("state.read") ?? memory) }
     /// Infinite where element-wise work is part of the layer's overhead.

@@ -90,18 +90,19 @@ struct StepModel {
         cost.add(reading.seconds >= multiplying.seconds ? reading : multiplying)
     }
 
-    /// Keys and values of one chip, read or multiplied with, whichever takes longer; heads are dealt out whole, so that some
-    /// are kept twice when chips outnumber them.
+    /// Keys and values of one chip; heads are dealt out whole, so that some are kept twice when chips outnumber them. Where
+    /// arithmetic was measured too it comes on top: a host unpacks keys before it multiplies, once for all heads that share them.
     private func attentionReads(context: Double, into cost: inout Cost) {
         for attention in model.attentionLayers {
             let heads = (attention.kvHeads + load.chips - 1) / load.chips
-            let positions = context * Double(load.batch)
+            let uneven = rates.imbalance(kvHeads: heads, group: attention.groupSize, batch: load.batch)
+            let positions = context * Double(load.batch) * uneven
             let bytes = Double(2 * heads * attention.headDim) * load.cacheBytes * positions
-            let term = attention.groupSize >= 4 ? "attention.read.grouped" : "attention.read"
-            let reading = CostItem.rate(term, .kv, amount: bytes, perSecond: rates.attentionRead(group: attention.groupSize))
+            let term = attention.groupSize >= 4 && rates.hasGroupedRead ? "attention.read.grouped" : "attention.read"
+            cost.add(.rate(term, .kv, amount: bytes, perSecond: rates.attentionRead(group: attention.groupSize)))
+            guard let rate = rates.attentionStep else { continue }
             let operations = 4 * Double(heads * attention.groupSize * attention.headDim) * positions
-            let multiplying = CostItem.rate("attention.step", .kv, amount: operations, perSecond: rates.attentionStep)
-            cost.add(reading.seconds >= multiplying.seconds ? reading : multiplying)
+            cost.add(.rate("attention.step", .kv, amount: operations, perSecond: rate))
         }
     }
 

@@ -37,10 +37,11 @@ enum ProfileKey {
         "chunk": .count,                    // prompt tokens of one step
         "attention.read": .bytesPerSecond,  // keys and values while decoding
         "attention.read.grouped": .bytesPerSecond,  // the same with at least four query heads per key head
-        "attention.step": .operationsPerSecond,     // while decoding, where arithmetic and not reading decides
+        "attention.step": .operationsPerSecond,     // while decoding, on top of reading
         "attention.compute": .operationsPerSecond,  // of prompts
         "state.read": .bytesPerSecond,      // recurrent state, read and written
         "activation.read": .bytesPerSecond, // element-wise work between products
+        "threads": .count,                  // that share a step's heads
         "experts.overhead": .seconds,       // per layer with routed experts
         "link.latency": .seconds,           // of one all-reduce
         "link.bandwidth": .bytesPerSecond,  // an all-reduce reaches
