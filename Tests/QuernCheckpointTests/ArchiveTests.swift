@@ -63,6 +63,16 @@ import Testing
         #expect(try Inspection(packed).verify() == "all checksums match")
     }
 
+    @Test func embeddingAndHeadKeepGroupsOf32() throws {
+        var options = PackOptions()
+        options.group = .columns64
+        let packed = try #require(try pack(try source(), options) as? Archive)
+        for tensor in packed.tensors where tensor.shape.count == 2 {
+            let isVocabulary = ["model.embed_tokens.weight", "lm_head.weight"].contains(tensor.name)
+            #expect(packed.tiles(of: tensor.name)?.group == (isVocabulary ? 32 : 64), "\(tensor.name)")
+        }
+    }
+
     @Test func q8IsCopiedExactly() throws {
         let source = try source(q8: true)
         let packed = try pack(source)
