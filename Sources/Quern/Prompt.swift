@@ -119,7 +119,8 @@ extension LoadedModel {
 
     /// The prompt up to the end of the final message's text: what the template puts after it would end the turn.
     private static func cut(_ rendered: RenderedPrompt, after message: JSONValue?) throws(RequestError) -> RenderedPrompt {
-        guard let message, message["role"] == "assistant", let content = message["content"]?.stringValue, !content.isEmpty else {
+        guard let message, message["role"] == "assistant", let content = message["content"]?.stringValue, !content.isEmpty
+        else {
             throw .invalid(
                 param: "continue_final_message", message: "continue_final_message needs a last message of the assistant with text")
         }
@@ -128,7 +129,8 @@ extension LoadedModel {
         let trimmed = content.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let end = [content, trimmed].lazy.compactMap({ text.endOfLast(Array($0.utf8)) }).first else {
             throw .invalid(
-                param: "continue_final_message", message: "the chat template does not show the last message as it is; it cannot be continued")
+                param: "continue_final_message",
+                message: "the chat template does not show the last message as it is; it cannot be continued")
         }
         var rest = end
         var segments: [RenderedPrompt.Segment] = []
@@ -150,7 +152,7 @@ extension [UInt8] {
     /// Index after the last occurrence of `pattern`.
     fileprivate func endOfLast(_ pattern: [UInt8]) -> Int? {
         guard !pattern.isEmpty, pattern.count <= count else { return nil }
-        for start in (0...(count - pattern.count)).reversed() where self[start...].starts(with: pattern) { return start + pattern.count }
-        return nil
+        let start = (0...(count - pattern.count)).reversed().first { self[$0...].starts(with: pattern) }
+        return start.map { $0 + pattern.count }
     }
 }

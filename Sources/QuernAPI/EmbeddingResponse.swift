@@ -23,7 +23,8 @@ public enum EmbeddingResponse {
     private static func value(_ vector: [Float], _ encoding: EmbeddingRequest.Encoding) -> JSONValue {
         switch encoding {
         case .float: .array(vector.map { .double(Double($0)) })
-        case .base64: .string(Data(vector.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) }).base64EncodedString())
+        case .base64:
+            .string(Data(vector.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) }).base64EncodedString())
         }
     }
 }

@@ -3,7 +3,7 @@
 // Owns: the clock of one connection and the answers that need no route: 408, 431, 503, and 400 for bytes that are not HTTP.
 // Does not own: what a request means. Invariants: a request that is not complete holds nothing but this connection; while a
 // request is being answered no clock runs but the one of a reader that does not read.
-import HTTPTypes
+import Hummingbird
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
@@ -27,6 +27,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private let limits: ServerLimits
     private let ledger: ConnectionLedger
     private var isCounted = false
+    private var isOver = false
     private var incoming = Incoming.nothing
     /// Requests whose head came and whose answer is not written.
     private var unanswered = 0
@@ -58,6 +59,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isOver = true
         timer?.cancel()
         stall?.cancel()
         if isCounted { ledger.leave(connection.peer?.userID) }
@@ -180,14 +182,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 ? nil
                 : min(
                     last + TimeAmount(limits.bodyIdleTimeout),
-                    since + TimeAmount(limits.bodyIdleTimeout) + .milliseconds(Int64(bytes) * 1000 / Int64(limits.bodyBytesPerSecond)))
+                    since + TimeAmount(limits.bodyIdleTimeout)
+                        + .milliseconds(Int64(bytes) * 1000 / Int64(limits.bodyBytesPerSecond)))
         }
     }
 
     private func arm(_ context: ChannelHandlerContext) {
         timer?.cancel()
         timer = nil
-        guard failure == nil, let deadline else { return }
+        guard !isOver, failure == nil, let deadline else { return }
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(deadline: deadline) {
             let (guarding, context) = bound.value
@@ -201,32 +204,5 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             APIError(
                 status: 408, type: "invalid_request_error", code: "request_timeout",
                 message: "the request did not arrive in time"), context)
-    }
-}
-
-/// Tells of every arrival of bytes, before they are decoded.
-private final class ArrivalWatch: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    private let onArrival: () -> Void
-
-    init(_ onArrival: @escaping () -> Void) { self.onArrival = onArrival }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onArrival()
-        context.fireChannelRead(data)
-    }
-}
-
-extension APIError {
-    init(_ error: HTTPParserError) {
-        switch error {
-        case .headerOverflow:
-            self.init(status: 431, type: "invalid_request_error", code: "headers_too_large", message: "the request's headers are too large")
-        case .invalidVersion:
-            self.init(status: 505, type: "invalid_request_error", code: "unsupported_version", message: "only HTTP/1.1 is spoken here")
-        default:
-            self = .invalid(
-                nil, "this is not an HTTP request (\(error)); prompts as plain bytes go to the pipe socket", code: "invalid_http")
-        }
     }
 }

@@ -1,0 +1,14 @@
+// The first handler of a connection: tells of every arrival of bytes, before they are decoded.
+import NIOCore
+
+final class ArrivalWatch: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let onArrival: () -> Void
+
+    init(_ onArrival: @escaping () -> Void) { self.onArrival = onArrival }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        onArrival()
+        context.fireChannelRead(data)
+    }
+}
