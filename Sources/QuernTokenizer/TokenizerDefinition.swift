@@ -3,6 +3,14 @@
 // Owns: the data and its consistency. Does not own: tables for encoding (Tokenizer). Invariant after `validate`: ids are
 // dense, merges name existing tokens that are not special, and every size lies within the limits.
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Index into the vocabulary.
 public typealias TokenID = Int32
 
@@ -17,7 +25,7 @@ public enum TokenKind: UInt8, Sendable {
 }
 
 /// Two adjacent tokens that become one. Earlier merges win.
-public struct Merge: Sendable, Equatable {
+public struct Merge: Sendable, Equatable, BitwiseCopyable {
     public var left: TokenID
     public var right: TokenID
     public var result: TokenID
@@ -43,10 +51,12 @@ public enum NormalizerKind: UInt8, Sendable {
     case nfc
 }
 
-public struct TokenizerDefinition: Sendable, Equatable {
+public struct TokenizerDefinition: Sendable {
     /// Raw bytes of every token; added tokens as UTF-8.
-    public var tokens: [[UInt8]] = []
+    public var tokens = TokenList()
     public var kinds: [TokenKind] = []
+    /// What compiling found out, when it is known already.
+    var compiled: CompiledFacts?
     public var merges: [Merge] = []
     public var preTokenizer = PreTokenizerKind.qwen2
     public var normalizer = NormalizerKind.none
@@ -59,9 +69,11 @@ public struct TokenizerDefinition: Sendable, Equatable {
     public var addsBOS = false
 
     public enum Limits {
-        public static let tokens = 1 << 21
+        /// Ids fit 21 bits and ranks 22 in the tables' packed entries.
+        public static let tokens = (1 << 21) - 1
         public static let tokenBytes = 64 << 10
-        public static let merges = 4 << 20
+        public static let bytes = 256 << 20
+        public static let merges = (1 << 22) - 2
     }
 
     init() {}
@@ -72,10 +84,12 @@ public struct TokenizerDefinition: Sendable, Equatable {
         }
         try require(!tokens.isEmpty && tokens.count <= Limits.tokens, "vocabulary", "has \(tokens.count) tokens, allowed is 1...\(Limits.tokens)")
         try require(tokens.count == kinds.count, "vocabulary", "has \(kinds.count) kinds for \(tokens.count) tokens")
+        try require(tokens.bytes.count <= Limits.bytes, "vocabulary", "has \(tokens.bytes.count) bytes, the limit is \(Limits.bytes)")
         try require(merges.count <= Limits.merges, "merges", "has \(merges.count), the limit is \(Limits.merges)")
-        for (index, token) in tokens.enumerated() {
-            try require(token.count <= Limits.tokenBytes, "token \(index)", "has \(token.count) bytes, the limit is \(Limits.tokenBytes)")
-            try require(!token.isEmpty || kinds[index] == .unused, "token \(index)", "is empty")
+        for index in tokens.indices {
+            let length = tokens.range(index).count
+            try require(length <= Limits.tokenBytes, "token \(index)", "has \(length) bytes, the limit is \(Limits.tokenBytes)")
+            try require(length > 0 || kinds[index] == .unused, "token \(index)", "is empty")
         }
         let ids = 0..<TokenID(tokens.count)
         for (index, merge) in merges.enumerated() {
@@ -83,17 +97,34 @@ public struct TokenizerDefinition: Sendable, Equatable {
                 ids.contains(merge.left) && ids.contains(merge.right) && ids.contains(merge.result), "merge \(index)",
                 "names a token outside the vocabulary")
             try require(
-                [merge.left, merge.right, merge.result].allSatisfy { kinds[Int($0)] != .special && kinds[Int($0)] != .unused },
+                isText(merge.left) && isText(merge.right) && isText(merge.result),
                 "merge \(index)", "involves a special token, which text must never become")
-            let left = tokens[Int(merge.left)]
-            let right = tokens[Int(merge.right)]
-            let result = tokens[Int(merge.result)]
-            try require(
-                result.count == left.count + right.count && result.starts(with: left) && result.suffix(right.count).elementsEqual(right),
-                "merge \(index)", "does not concatenate its parts")
+            try require(isConcatenation(merge), "merge \(index)", "does not concatenate its parts")
         }
+        try compiled?.validate(self)
         for (name, token) in [("bos", bosTokenID), ("eos", eosTokenID), ("pad", padTokenID)] {
             if let token { try require(ids.contains(token), "\(name) token", "is \(token), the vocabulary has \(tokens.count)") }
         }
+    }
+    private func isText(_ id: TokenID) -> Bool { kinds[Int(id)] == .normal || kinds[Int(id)] == .added }
+
+    private func isConcatenation(_ merge: Merge) -> Bool {
+        let left = tokens.range(Int(merge.left))
+        let right = tokens.range(Int(merge.right))
+        let result = tokens.range(Int(merge.result))
+        guard result.count == left.count + right.count else { return false }
+        return tokens.bytes.withUnsafeBufferPointer { bytes in
+            memcmp(bytes.baseAddress! + result.lowerBound, bytes.baseAddress! + left.lowerBound, left.count) == 0
+                && memcmp(bytes.baseAddress! + result.lowerBound + left.count, bytes.baseAddress! + right.lowerBound, right.count) == 0
+        }
+    }
+}
+
+extension TokenizerDefinition: Equatable {
+    /// Whether both describe the same tokenizer, whatever is already known about them.
+    public static func == (a: TokenizerDefinition, b: TokenizerDefinition) -> Bool {
+        a.tokens == b.tokens && a.kinds == b.kinds && a.merges == b.merges && a.preTokenizer == b.preTokenizer
+            && a.normalizer == b.normalizer && a.ignoresMerges == b.ignoresMerges && a.bosTokenID == b.bosTokenID
+            && a.eosTokenID == b.eosTokenID && a.padTokenID == b.padTokenID && a.addsBOS == b.addsBOS
     }
 }

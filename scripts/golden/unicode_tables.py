@@ -52,10 +52,10 @@ for c in SCALARS:
     decompositions[c] = [ord(x) for x in u.normalize("NFD", chr(c))]
     if len(parts) == 2 and u.normalize("NFC", chr(c)) == chr(c):
         compositions[c] = parts
-# A character is suspect when NFC may change it or its neighbours: not NFC by itself, the second of a composition
-# (Hangul vowels and trailing consonants included), or with a combining class.
+# A character is suspect when NFC may change it or compose it with the one before: not NFC by itself, or the second of a
+# composition (Hangul vowels and trailing consonants included).
 suspects = {c for c in SCALARS if not 0xAC00 <= c < 0xD7A4 and u.normalize("NFC", chr(c)) != chr(c)}
-suspects |= {parts[1] for parts in compositions.values()} | set(combining)
+suspects |= {parts[1] for parts in compositions.values()}
 suspects |= set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
 
 by_class = {}
@@ -80,7 +80,7 @@ parts = [
     literal("marks", r"`\p{M}`.", text(marks)),
     literal("numbers", r"`\p{N}`.", text(numbers)),
     literal("whiteSpace", r"White_Space, which is `\s`.", text(WHITE_SPACE)),
-    literal("suspects", "Characters that NFC may change or join to their neighbours.", text(suspects)),
+    literal("suspects", "Characters that NFC may change or compose with the one before.", text(suspects)),
     literal("combiningClasses", "CLASS:RANGES, separated by `;`.",
             "; ".join(f"{value:x}:{text(codes)}" for value, codes in sorted(by_class.items()))),
     literal("decompositions", "CHARACTER:FULL DECOMPOSITION, separated by `;`.",

@@ -1,7 +1,8 @@
-// One byte per code point: its class for the pre-tokenizers, and whether NFC must look at it.
+// One byte per code point: its class for the pre-tokenizers, and what NFC must know about it.
 //
 // Classes are those of Unicode 16.0, which Hugging Face tokenizers 0.23 uses; Swift's own tables are newer and would
-// disagree on a few thousand characters.
+// disagree on a few thousand characters. One load answers both questions, so that text in normal form pays nothing for
+// the check. Invariant: 0x110000 entries, written once, shared by every thread.
 
 enum CharacterClass {
     static let other: UInt8 = 0     // symbols, punctuation, controls, unassigned
@@ -11,54 +12,61 @@ enum CharacterClass {
     static let space: UInt8 = 4
 }
 
-enum CharacterTable {
+struct CharacterTable: @unchecked Sendable {
     static let classMask: UInt8 = 0x07
-    /// NFC may change the character or join it to its neighbours.
+    /// NFC may change the character or compose it with the one before (quick check No or Maybe).
     static let suspect: UInt8 = 0x08
     /// Numeric for the individual-digits splitter: `\p{N}` and thirteen characters of Unicode 17.
     static let digit: UInt8 = 0x10
+    /// Has a combining class, so that order matters among neighbours.
+    static let nonStarter: UInt8 = 0x20
 
-    /// 0x110000 entries.
-    static let flags: [UInt8] = {
-        var table = [UInt8](repeating: 0, count: 0x110000)
+    static let shared = CharacterTable()
+
+    let flags: UnsafePointer<UInt8>
+
+    private init() {
+        let table = UnsafeMutablePointer<UInt8>.allocate(capacity: 0x110000)
+        table.initialize(repeating: 0, count: 0x110000)
         func mark(_ text: StaticString, _ bits: UInt8) {
-            UnicodeText.forEachRange(text) { range in for code in range { table[code] |= bits } }
+            UnicodeText.forEach(text) { _, range in for code in range { table[code] |= bits } }
         }
         mark(UnicodeData.letters, CharacterClass.letter)
         mark(UnicodeData.marks, CharacterClass.mark)
-        mark(UnicodeData.numbers, CharacterClass.number | digit)
+        mark(UnicodeData.numbers, CharacterClass.number | Self.digit)
         mark(UnicodeData.whiteSpace, CharacterClass.space)
-        mark(UnicodeData.suspects, suspect)
-        for code in [0x11DE0...0x11DE9, 0x16FF4...0x16FF6].joined() { table[code] |= digit }
-        return table
-    }()
+        mark(UnicodeData.suspects, Self.suspect)
+        mark(UnicodeData.combiningClasses, Self.nonStarter)
+        for code in [0x11DE0...0x11DE9, 0x16FF4...0x16FF6].joined() { table[code] |= Self.digit }
+        flags = UnsafePointer(table)
+    }
+
+    @inline(__always) subscript(_ code: UInt32) -> UInt8 { flags[Int(code)] }
 }
 
 /// Reading the generated text tables. Their content is ours, so malformed text is a programming error.
 enum UnicodeText {
-    /// Numbers and ranges in hexadecimal, separated by spaces.
-    static func forEachRange(_ text: StaticString, _ body: (ClosedRange<Int>) -> Void) {
-        forEachRange(Substring(text.description), body)
-    }
-
-    static func forEachRange(_ text: Substring, _ body: (ClosedRange<Int>) -> Void) {
-        for word in text.split(separator: " ") {
-            let ends = word.split(separator: "-").compactMap { Int($0, radix: 16) }
-            precondition(ends.count == 1 || ends.count == 2)
-            body(ends[0]...ends[ends.count - 1])
+    /// Calls `body` with every number or range, and the key of its entry (0 in a table without keys).
+    ///
+    /// Tables are hexadecimal: "A B-C D", or "KEY:A B-C; KEY:D".
+    static func forEach(_ text: StaticString, _ body: (_ key: Int, _ values: ClosedRange<Int>) -> Void) {
+        var key = 0
+        var first: Int?
+        var value: Int?
+        func finish() {
+            if let last = value { body(key, (first ?? last)...last) }
+            (first, value) = (nil, nil)
         }
-    }
-
-    /// "KEY:VALUES; KEY:VALUES".
-    static func forEachEntry(_ text: StaticString, _ body: (Int, Substring) -> Void) {
-        for entry in Substring(text.description).split(separator: ";") {
-            let parts = entry.split(separator: ":")
-            guard parts.count == 2, let key = Int(parts[0].drop { $0 == " " }, radix: 16) else {
-                preconditionFailure("malformed table")
+        for byte in UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount) {
+            switch byte {
+            case 0x30...0x39: value = (value ?? 0) << 4 | Int(byte - 0x30)
+            case 0x61...0x66: value = (value ?? 0) << 4 | Int(byte - 0x57)
+            case UInt8(ascii: "-"): (first, value) = (value, nil)
+            case UInt8(ascii: ":"): (key, value) = (value ?? 0, nil)
+            case UInt8(ascii: " "), UInt8(ascii: ";"): finish()
+            default: preconditionFailure("malformed table")
             }
-            body(key, parts[1])
         }
+        finish()
     }
-
-    static func scalars(_ text: Substring) -> [UInt32] { text.split(separator: " ").compactMap { UInt32($0, radix: 16) } }
 }

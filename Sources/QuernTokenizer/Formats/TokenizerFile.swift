@@ -14,39 +14,46 @@ extension TokenizerDefinition {
         preTokenizer = try file.preTokenizer()
         normalizer = try file.normalizer()
         ignoresMerges = file.model["ignore_merges"]?.boolValue ?? false
-        let byID = try file.vocabulary()
+        let vocabulary = try file.vocabulary()
         var added = try file.addedTokens()
         if let tokenizerConfigJSON {
             // Newer releases list some added tokens here only.
             let known = Set(added.map(\.id))
             added += try TokenizerFile.configTokens(tokenizerConfigJSON).filter { !known.contains($0.id) }
         }
-        try place(byID, added)
+        try place(vocabulary, added)
         merges = try file.merges(tokens: tokens, kinds: kinds)
         try readConfig(tokenizerConfigJSON, template: file.json["post_processor"])
         try validate()
     }
 
     /// Puts tokens at their ids. Ids may leave holes, but not so many that a file could make us allocate for nothing.
-    private mutating func place(
-        _ vocabulary: [(id: Int, bytes: [UInt8])], _ added: [(id: Int, bytes: [UInt8], isSpecial: Bool)]
-    ) throws(TokenizerError) {
-        let largest = max(vocabulary.lazy.map(\.id).max() ?? -1, added.lazy.map(\.id).max() ?? -1)
-        let count = vocabulary.count + added.count
+    private mutating func place(_ vocabulary: Vocabulary, _ added: [AddedToken]) throws(TokenizerError) {
+        let largest = max(vocabulary.ids.max() ?? -1, added.lazy.map(\.id).max() ?? -1)
+        let count = vocabulary.ids.count + added.count
         guard largest < Limits.tokens, largest < 2 * count + 4096 else {
             throw TokenizerError(field: "vocabulary", detail: "has id \(largest) among \(count) tokens")
         }
-        tokens = Array(repeating: [], count: largest + 1)
+        /// Where each id's bytes are: in the vocabulary (>= 0), in `added` (~index), or nowhere.
+        var places = [Int?](repeating: nil, count: largest + 1)
         kinds = Array(repeating: .unused, count: largest + 1)
-        for (id, bytes) in vocabulary {
+        for (place, id) in vocabulary.ids.enumerated() {
             guard kinds[id] == .unused else { throw TokenizerError(field: "vocabulary", detail: "two tokens have id \(id)") }
-            tokens[id] = bytes
+            places[id] = place
             kinds[id] = .normal
         }
-        for (id, bytes, isSpecial) in added {
-            guard !bytes.isEmpty else { throw TokenizerError(field: "added_tokens", detail: "token \(id) is empty") }
-            tokens[id] = bytes
-            kinds[id] = isSpecial ? .special : .added
+        for (place, token) in added.enumerated() {
+            guard !token.bytes.isEmpty else { throw TokenizerError(field: "added_tokens", detail: "token \(token.id) is empty") }
+            places[token.id] = ~place
+            kinds[token.id] = token.isSpecial ? .special : .added
+        }
+        tokens.reserveCapacity(places.count)
+        for place in places {
+            switch place {
+            case .some(0...): tokens.append(vocabulary.tokens[place!])
+            case .some: tokens.append(added[~place!].bytes)
+            case nil: tokens.append(EmptyCollection())
+            }
         }
     }
 
@@ -129,24 +136,29 @@ private struct TokenizerFile {
             detail: "is \(types); supported: Split + ByteLevel, Digits + ByteLevel, ByteLevel")
     }
 
-    func vocabulary() throws(TokenizerError) -> [(id: Int, bytes: [UInt8])] {
+    func vocabulary() throws(TokenizerError) -> Vocabulary {
         guard let members = model["vocab"]?.objectValue?.members else {
             throw TokenizerError(field: "/model/vocab", detail: "is not an object")
         }
-        var list: [(id: Int, bytes: [UInt8])] = []
-        list.reserveCapacity(members.count)
+        var list = Vocabulary()
+        list.tokens.reserveCapacity(members.count)
+        list.ids.reserveCapacity(members.count)
+        var bytes: [UInt8] = []
         for member in members {
             guard let wide = member.value.intValue, let id = Int(exactly: wide), id >= 0 else {
                 throw TokenizerError(field: "/model/vocab/\(member.key.prefix(64))", detail: "is not a token id")
             }
+            bytes.removeAll(keepingCapacity: true)
             // Tokens outside the byte alphabet are spelled literally; only added tokens are.
-            list.append((id, ByteLevel.decode(member.key.utf8) ?? Array(member.key.utf8)))
+            if !ByteLevel.decode(member.key.utf8, into: &bytes) { bytes.append(contentsOf: member.key.utf8) }
+            list.tokens.append(bytes)
+            list.ids.append(id)
         }
         return list
     }
 
-    func addedTokens() throws(TokenizerError) -> [(id: Int, bytes: [UInt8], isSpecial: Bool)] {
-        var list: [(id: Int, bytes: [UInt8], isSpecial: Bool)] = []
+    func addedTokens() throws(TokenizerError) -> [AddedToken] {
+        var list: [AddedToken] = []
         for (index, value) in (json["added_tokens"]?.arrayValue ?? []).enumerated() {
             let field = "/added_tokens/\(index)"
             list.append(try Self.addedToken(value, id: value["id"]?.intValue, field: field))
@@ -155,9 +167,9 @@ private struct TokenizerFile {
     }
 
     /// `added_tokens_decoder` of tokenizer_config.json: an object keyed by id.
-    static func configTokens(_ bytes: [UInt8]) throws(TokenizerError) -> [(id: Int, bytes: [UInt8], isSpecial: Bool)] {
+    static func configTokens(_ bytes: [UInt8]) throws(TokenizerError) -> [AddedToken] {
         let config = try parse(bytes, name: "tokenizer_config.json")
-        var list: [(id: Int, bytes: [UInt8], isSpecial: Bool)] = []
+        var list: [AddedToken] = []
         for member in config["added_tokens_decoder"]?.objectValue?.members ?? [] {
             let field = "tokenizer_config.json /added_tokens_decoder/\(member.key.prefix(64))"
             list.append(try addedToken(member.value, id: Int64(member.key), field: field))
@@ -167,34 +179,54 @@ private struct TokenizerFile {
 
     private static func addedToken(
         _ value: JSONValue, id: Int64?, field: String
-    ) throws(TokenizerError) -> (id: Int, bytes: [UInt8], isSpecial: Bool) {
+    ) throws(TokenizerError) -> AddedToken {
         guard let id = id.flatMap({ Int(exactly: $0) }), id >= 0, let text = value["content"]?.stringValue
         else { throw TokenizerError(field: field, detail: "lacks id or content") }
         for key in ["lstrip", "rstrip", "single_word", "normalized"] where value[key]?.boolValue == true {
             throw TokenizerError(field: "\(field)/\(key)", detail: "is true; supported: false")
         }
-        return (id, Array(text.utf8), value["special"]?.boolValue ?? false)
+        return AddedToken(id: id, bytes: Array(text.utf8), isSpecial: value["special"]?.boolValue ?? false)
     }
 
-    func merges(tokens: [[UInt8]], kinds: [TokenKind]) throws(TokenizerError) -> [Merge] {
+    func merges(tokens: TokenList, kinds: [TokenKind]) throws(TokenizerError) -> [Merge] {
         guard let values = model["merges"]?.arrayValue else { throw TokenizerError(field: "/model/merges", detail: "is not a list") }
         guard values.count <= TokenizerDefinition.Limits.merges else {
             throw TokenizerError(field: "/model/merges", detail: "has \(values.count), the limit is \(TokenizerDefinition.Limits.merges)")
         }
-        let builder = MergeBuilder(tokens: tokens, kinds: kinds)
+        var builder = MergeBuilder(tokens: tokens, kinds: kinds)
         var merges: [Merge] = []
         merges.reserveCapacity(values.count)
         for (index, value) in values.enumerated() {
-            let pair: (some: [UInt8], other: [UInt8])
-            if let text = value.stringValue, let parts = MergeBuilder.split(Array(text.utf8)) {
-                pair = parts
-            } else if let list = value.arrayValue, list.count == 2, let a = list[0].stringValue, let b = list[1].stringValue {
-                pair = (Array(a.utf8), Array(b.utf8))
-            } else {
-                throw TokenizerError(field: "/model/merges/\(index)", detail: "is not a pair of tokens")
-            }
-            merges.append(try builder.merge(pair.some, pair.other, index: index))
+            merges.append(try Self.merge(value, index, &builder))
         }
         return merges
     }
+
+    /// "left right", or ["left", "right"] in files of newer releases.
+    private static func merge(_ value: JSONValue, _ index: Int, _ builder: inout MergeBuilder) throws(TokenizerError) -> Merge {
+        if let text = value.stringValue {
+            return try Array(text.utf8).withUnsafeBufferPointer { bytes throws(TokenizerError) in
+                try builder.merge(bytes, index: index)
+            }
+        }
+        guard let list = value.arrayValue, list.count == 2, let left = list[0].stringValue, let right = list[1].stringValue
+        else { throw TokenizerError(field: "/model/merges/\(index)", detail: "is not a pair of tokens") }
+        return try Array(left.utf8).withUnsafeBufferPointer { left throws(TokenizerError) in
+            try Array(right.utf8).withUnsafeBufferPointer { right throws(TokenizerError) in
+                try builder.merge(left, right, index: index)
+            }
+        }
+    }
+}
+
+/// The model's tokens in the order of the file.
+private struct Vocabulary {
+    var tokens = TokenList()
+    var ids: [Int] = []
+}
+
+private struct AddedToken {
+    var id: Int
+    var bytes: [UInt8]
+    var isSpecial: Bool
 }

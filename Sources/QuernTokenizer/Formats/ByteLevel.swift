@@ -20,21 +20,26 @@ enum ByteLevel {
         return table
     }()
 
-    /// The bytes spelled by UTF-8 text; nil when a character stands for no byte.
-    static func decode(_ spelled: some Collection<UInt8>) -> [UInt8]? {
-        var out: [UInt8] = []
-        out.reserveCapacity(spelled.count)
+    /// Appends the bytes spelled by UTF-8 text; false, with nothing appended, when a character stands for no byte.
+    static func decode(_ spelled: some Collection<UInt8>, into out: inout [UInt8]) -> Bool {
+        let start = out.count
         var iterator = spelled.makeIterator()
         while let first = iterator.next() {
             var scalar = Int(first)
             if first >= 0x80 {
                 // Every character of the alphabet is below U+0800: two bytes.
-                guard first & 0xE0 == 0xC0, let second = iterator.next(), second & 0xC0 == 0x80 else { return nil }
+                guard first & 0xE0 == 0xC0, let second = iterator.next(), second & 0xC0 == 0x80 else {
+                    out.removeSubrange(start...)
+                    return false
+                }
                 scalar = Int(first & 0x1F) << 6 | Int(second & 0x3F)
             }
-            guard scalar < bytes.count, bytes[scalar] >= 0 else { return nil }
+            guard scalar < bytes.count, bytes[scalar] >= 0 else {
+                out.removeSubrange(start...)
+                return false
+            }
             out.append(UInt8(truncatingIfNeeded: bytes[scalar]))
         }
-        return out
+        return true
     }
 }

@@ -52,6 +52,7 @@ extension TokenizerDefinition {
             throw TokenizerError(
                 field: "tokenizer.ggml.token_type", detail: "has \(gguf.tokenTypes.count) entries for \(gguf.tokens.count) tokens")
         }
+        var bytes: [UInt8] = []
         for (index, spelled) in gguf.tokens.enumerated() {
             let type = gguf.tokenTypes.isEmpty ? 1 : gguf.tokenTypes[index]
             let kind: TokenKind
@@ -68,20 +69,23 @@ extension TokenizerDefinition {
                 throw TokenizerError(field: "tokenizer.ggml.tokens", detail: "token \(index) is empty")
             }
             kinds.append(kind)
-            tokens.append(kind == .normal ? ByteLevel.decode(spelled) ?? spelled : spelled)
+            bytes.removeAll(keepingCapacity: true)
+            if kind != .normal || !ByteLevel.decode(spelled, into: &bytes) { bytes = spelled }
+            tokens.append(bytes)
         }
-        let builder = MergeBuilder(tokens: tokens, kinds: kinds)
+        var builder = MergeBuilder(tokens: tokens, kinds: kinds)
         merges.reserveCapacity(gguf.merges.count)
         for (index, text) in gguf.merges.enumerated() {
-            guard let (left, right) = MergeBuilder.split(text) else {
-                throw TokenizerError(field: "tokenizer.ggml.merges", detail: "entry \(index) is not a pair of tokens")
-            }
-            merges.append(try builder.merge(left, right, index: index))
+            merges.append(try Self.merge(text, index, &builder))
         }
         bosTokenID = gguf.bosTokenID
         eosTokenID = gguf.eosTokenID
         padTokenID = gguf.padTokenID
         addsBOS = gguf.addsBOS && gguf.bosTokenID != nil
         try validate()
+    }
+
+    private static func merge(_ text: [UInt8], _ index: Int, _ builder: inout MergeBuilder) throws(TokenizerError) -> Merge {
+        try text.withUnsafeBufferPointer { bytes throws(TokenizerError) in try builder.merge(bytes, index: index) }
     }
 }
