@@ -98,7 +98,7 @@ struct ChoiceAssembler {
             top: scores.top.map { LogprobEntry.Candidate(bytes: bytes($0.token), logprob: Double($0.logprob)) }, offset: offset)
     }
 
-    private func bytes(_ token: TokenID) -> [UInt8] { tokenizer?.bytes(of: token) ?? [] }
+    private func bytes(_ token: TokenID) -> [UInt8] { tokenizer?.bytes(of: token).map { [UInt8]($0) } ?? [] }
 }
 
 /// Where in a text its tokens begin.
