@@ -36,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -48,6 +49,9 @@ let package = Package(
         target("QuernTemplate", ["QuernJSON"]),
         target("QuernTokenizer", ["QuernJSON"]),
         target("QuernModel", ["QuernJSON"]),
+        .target(
+            name: "QuernPlanner", dependencies: ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")],
+            swiftSettings: swiftSettings),
         target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
         target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
         target("QuernEngine", [
@@ -56,13 +60,15 @@ let package = Package(
         ]),
         target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
         target("QuernAPI", ["QuernJSON"]),
+        target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernTensor",
+            "Quern", "QuernAPI", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
             .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -71,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernCheckpoint", "QuernEngine", "QuernTokenizer", "QuernTensor", "QuernJSON",
+                "QuernServer", "Quern", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine", "QuernModel",
+                "QuernTokenizer", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -90,14 +97,16 @@ let package = Package(
         tests("QuernJSONTests", ["QuernJSON"]),
         tests("QuernTemplateTests", ["QuernTemplate", "QuernJSON", "TestSupport"]),
         tests("QuernTokenizerTests", ["QuernTokenizer", "QuernJSON", "TestSupport"]),
-        tests("QuernModelTests", ["QuernModel", "QuernJSON"]),
+        tests("QuernModelTests", ["QuernModel", "QuernJSON", "TestSupport"]),
+        tests("QuernPlannerTests", ["QuernPlanner", "QuernModel", "QuernJSON", "TestSupport"]),
         tests("QuernCheckpointTests", [
             "QuernCheckpoint", "QuernModel", "QuernJSON", "QuernTensor", "QuernTokenizer", "TestSupport",
         ]),
         tests("QuernEngineTests", [
-            "QuernEngine", "QuernCheckpoint", "QuernTensor", "QuernJSON", "TestSupport",
+            "QuernEngine", "QuernCheckpoint", "QuernModel", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
         tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
+        tests("QuernMeasureTests", ["QuernMeasure", "QuernJSON", "TestSupport"]),
         tests("CommandTests", ["QuernJSON", "TestSupport"]),
         tests("DaemonTests", ["QuernJSON", "TestSupport"]),
     ]

@@ -10,12 +10,14 @@ llama_version=0.3.36
 usage() {
     cat <<TEXT
 usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
+                      [--prefix COMMAND]
 
   --model    the real 0.5B (default), or random weights in the shape of Qwen3-0.6B
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
-  --json     also write every figure there
+  --json     also write every figure there, with machine, date and versions
+  --prefix   run each measurement under this command, such as "taskset -c 0,1"
 
 Builds under .build-peers/. Takes about ten minutes the first time.
 
@@ -23,7 +25,7 @@ example: bench-peers.sh --passes 3 --threads 2
 TEXT
 }
 
-model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null
+model=qwen2.5-coder-0.5b passes=5 threads=$(nproc) isa=native json=/dev/null prefix=()
 while [ $# -gt 0 ]; do
     case $1 in
         --model) model=${2:?}; shift 2 ;;
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
         --threads) threads=${2:?}; shift 2 ;;
         --isa) isa=${2:?}; shift 2 ;;
         --json) json=$(realpath -m "${2:?}"); shift 2 ;;
+        --prefix) read -ra prefix <<< "${2:?}"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -84,50 +87,74 @@ results=$work/results
 rm -rf "$results"
 mkdir -p "$results"
 [ -z "$quern_isa" ] || export QUERN_ISA=$quern_isa
+quern_bench() {     # PROMPT BATCH
+    for precision in int8 int8-fast; do
+        "${prefix[@]}" "$quern" bench "$packed" --precision $precision -p "$1" -n 64 --batch "$2" -r 1 --threads "$threads" --json \
+            > "$results/quern-$pass-$precision-$1-$2.json"
+    done
+}
+llama_bench() {     # PROMPT GENERATED
+    for fa in 0 1; do
+        "${prefix[@]}" "$build/bin/llama-bench" -m "$q8" -p "$1" -n "$2" -t "$threads" -r 1 -fa $fa -o json \
+            > "$results/llama-$pass-$fa-$1.json" 2>/dev/null
+    done
+}
+llama_batch() {     # SEQUENCES
+    "${prefix[@]}" "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl "$1" -t "$threads" -fa 1 \
+        2>/dev/null > "$results/batched-$pass-$1.txt"
+}
+# Virtual machines change their speed from one half minute to the next: the engines take turns load by load.
 for pass in $(seq 1 "$passes"); do
     echo "pass $pass of $passes" >&2
-    for precision in int8 int8-fast; do
-        "$quern" bench "$packed" --precision $precision -p 512,2048 -n 64 --batch 1,4,8,16 -r 1 --threads "$threads" --json \
-            > "$results/quern-$pass-$precision.json"
-    done
-    for fa in 0 1; do
-        "$build/bin/llama-bench" -m "$q8" -p 512,2048 -n 64 -t "$threads" -r 1 -fa $fa -o json > "$results/llama-$pass-$fa.json" 2>/dev/null
-    done
-    "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl 4,8,16 -t "$threads" -fa 1 \
-        2>/dev/null > "$results/batched-$pass.txt"
+    quern_bench 512 1; llama_bench 512 64
+    quern_bench 2048 4; llama_bench 2048 0; llama_batch 4
+    quern_bench 32 8; llama_batch 8
+    quern_bench 32 16; llama_batch 16
 done
-python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" <<'PYTHON'
-import json, re, statistics, sys
-folder, passes, model, threads, isa, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+revision=$(git describe --always --dirty 2>/dev/null || echo unknown)
+python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" "$revision" "$llama_version" <<'PYTHON'
+import datetime, glob, json, re, statistics, sys
+folder, passes, model, threads, isa, out, revision, llama_version = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 precisions = ("int8", "int8-fast")
-quern, llama, share = {p: {} for p in precisions}, {}, {}
+quern, llama, share, walls = {p: {} for p in precisions}, {}, {}, []
 for n in range(1, passes + 1):
     for precision in precisions:
-        report = json.load(open(f"{folder}/quern-{n}-{precision}.json"))
-        for r in report["results"]:
-            key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
-            quern[precision].setdefault(key, []).append(r["tokens_per_second"])
-            if precision == "int8":
-                share.setdefault(key, []).append(r["wall_share"])
+        for path in sorted(glob.glob(f"{folder}/quern-{n}-{precision}-[0-9]*.json")):
+            report = json.load(open(path))
+            walls.append(report["walls"])
+            for r in report["results"]:
+                key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
+                quern[precision].setdefault(key, []).append(r["tokens_per_second"])
+                if precision == "int8":
+                    share.setdefault(key, []).append(r["wall_share"])
     both = {}
-    for fa in (0, 1):
-        for r in json.load(open(f"{folder}/llama-{n}-{fa}.json")):
+    for path in glob.glob(f"{folder}/llama-{n}-*.json"):
+        for r in json.load(open(path)):
             key = ("prefill", r["n_prompt"]) if r["n_gen"] == 0 else ("decode", 1)
             both[key] = max(both.get(key, 0), r["avg_ts"])      # its better setting, pass by pass
-    for line in open(f"{folder}/batched-{n}.txt"):
-        cells = [c.strip() for c in line.split("|")]
-        if len(cells) > 9 and re.fullmatch(r"\d+", cells[3]):
-            both[("decode", int(cells[3]))] = float(cells[8])
+    for path in glob.glob(f"{folder}/batched-{n}-*.txt"):
+        for line in open(path):
+            cells = [c.strip() for c in line.split("|")]
+            if len(cells) > 9 and re.fullmatch(r"\d+", cells[3]):
+                both[("decode", int(cells[3]))] = float(cells[8])
     for key, value in both.items():
         llama.setdefault(key, []).append(value)
-print(f"{model}, {threads} threads, {isa}, {report['instruction_set']}; medians of {passes} interleaved passes, tok/s\n")
+print(f"{model}, {threads} threads, {isa}, {report['instruction_set']}; medians of {passes} interleaved passes, tok/s;"
+      " ratios are medians of each pass's own\n")
 print("| load | llama.cpp Q8_0 | int8 | ratio | of the wall | int8-fast | ratio |\n|---|---:|---:|---:|---:|---:|---:|")
 rows = []
-for key in llama:
+for key in sorted(llama, key=lambda key: (key[0] != "prefill", key[1])):
     peer, exact, fast = (statistics.median(rates[key]) for rates in (llama, *(quern[p] for p in precisions)))
+    exact_ratio, fast_ratio = (statistics.median(a / b for a, b in zip(quern[p][key], llama[key])) for p in precisions)
     name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
-    print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact / peer:.2f} | {100 * statistics.median(share[key]):.0f} % "
-          f"| {fast:.1f} | {fast / peer:.2f} |")
-    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions}})
-json.dump({"model": model, "threads": int(threads), "isa": isa, "rows": rows}, open(out, "w"), indent=1)
+    print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact_ratio:.2f} | {100 * statistics.median(share[key]):.0f} % "
+          f"| {fast:.1f} | {fast_ratio:.2f} |")
+    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions},
+                 "wall_share": share[key]})
+processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
+json.dump({
+    "date": datetime.date.today().isoformat(), "processor": processor[1] if processor else "unknown",
+    "instruction_set": report["instruction_set"], "walls": walls, "quern": revision, "llama_cpp_python": llama_version,
+    "model": model, "threads": int(threads), "isa": isa, "rows": rows,
+}, open(out, "w"), indent=1)
 PYTHON

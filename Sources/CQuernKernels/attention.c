@@ -48,8 +48,8 @@ static void store_int8(const struct store *t, int64_t i, int32_t head, int64_t a
     const qk_kv_layer *layer = &t->layer;
     int64_t size = layer->block_size, head_dim = layer->head_dim, scale = at / head_dim + place;
     const float *base = base_key(t, i, head, at);
-    int8_t key[256];
-    float rest[256];
+    int8_t key[QK_MAX_HEAD_DIM];
+    float rest[QK_MAX_HEAD_DIM];
     for (int64_t d = 0; d < head_dim; d++) rest[d] = k[d] - base[d];
     if (place == 0) memcpy(layer->k_bases + at / size, k, (size_t)head_dim * sizeof *k);
     qk_rotate_head(rest, head_dim);
@@ -69,7 +69,7 @@ static void store_token(const struct store *t, int64_t i) {
         if (layer->format == QK_KV_INT8) {
             store_int8(t, i, head, at, place, k, v);
         } else if (layer->format == QK_KV_HALF) {
-            uint16_t half[256];
+            uint16_t half[QK_MAX_HEAD_DIM];
             t->ops->rows->store_half(k, half, head_dim);
             for (int64_t d = 0; d < head_dim; d++) ((uint16_t *)layer->k)[at + d * size + place] = half[d];
             t->ops->rows->store_half(v, (uint16_t *)layer->v + at + place * head_dim, head_dim);

@@ -5,12 +5,14 @@
 // come from sixteen lanes without horizontal sums. Invariant: a row's arithmetic (dot products in ascending dimension, online softmax
 // over whole blocks in ascending order, values in ascending position) never depends on which rows are beside it; positions
 // a row must not see have weight zero, and adding zero changes no bit.
+//
+// The includer defines ROWS_AT_ONCE and VECTORS: accumulators of so many rows times sixteen positions or columns stay in
+// registers, so that neither the loads of K and V nor those of the rows keep the multipliers waiting.
 #include "lanes.h"
 
-enum { ROWS_AT_ONCE = 6 };  // rows whose accumulators stay in registers
-
 struct QK_NAME(rows_of) {
-    const float *q[QK_ATTEND_ROWS];
+    int32_t count;
+    const float *queries;  // [head_dim, count]; with int8 rotated
     float top[QK_ATTEND_ROWS], mass[QK_ATTEND_ROWS];
     float offset[QK_ATTEND_ROWS];  // with int8: what the block's base key adds to every score
     float *scores;  // [rows, block_size]
@@ -46,39 +48,58 @@ static inline __attribute__((always_inline)) f8 QK_NAME(load_kv8)(const struct Q
     return __builtin_convertvector(bytes, f8);
 }
 
-// scores[row][p] of `rows` rows for all positions below n, rounded up to sixteen.
+// scores[row][p] of `rows` rows for all positions below n, rounded up to whole vectors.
 static inline __attribute__((always_inline)) void QK_NAME(score)(const struct QK_NAME(rows_of) *r, int first, const int rows,
                                                                  const struct QK_NAME(pass) *pass, const qk_kv_format format) {
-    for (int32_t p = 0; p < pass->n; p += 16) {
-        f16 dot[ROWS_AT_ONCE];
-        for (int i = 0; i < rows; i++) dot[i] = splat16(0.0f);
-        for (int32_t d = 0; d < pass->head_dim; d++) {
-            f16 key = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p, format);
-            for (int i = 0; i < rows; i++) dot[i] = fma16(splat16(r->q[first + i][d]), key, dot[i]);
+    for (int32_t p = 0; p < pass->n; p += 16 * VECTORS) {
+        const float *q = r->queries + first;
+        f16 dot[ROWS_AT_ONCE][VECTORS];
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < VECTORS; v++) dot[i][v] = splat16(0.0f);
+        for (int32_t d = 0; d < pass->head_dim; d++, q += r->count) {
+            f16 key[VECTORS];
+            for (int v = 0; v < VECTORS; v++) key[v] = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p + 16 * v, format);
+            for (int i = 0; i < rows; i++)
+                for (int v = 0; v < VECTORS; v++) dot[i][v] = fma16(splat16(q[i]), key[v], dot[i][v]);
         }
-        f16 scale = splat16(pass->scale);
-        if (format == QK_KV_INT8) scale *= load16(pass->scales + p);
-        for (int i = 0; i < rows; i++) {
-            f16 score = dot[i] * scale;
-            if (format == QK_KV_INT8) score += splat16(r->offset[first + i]);
-            store16(r->scores + (first + i) * pass->size + p, score);
+        for (int v = 0; v < VECTORS; v++) {
+            f16 scale = splat16(pass->scale);
+            if (format == QK_KV_INT8) scale *= load16(pass->scales + p + 16 * v);
+            for (int i = 0; i < rows; i++) {
+                f16 score = dot[i][v] * scale;
+                if (format == QK_KV_INT8) score += splat16(r->offset[first + i]);
+                store16(r->scores + (first + i) * pass->size + p + 16 * v, score);
+            }
         }
     }
+}
+
+// The columns d...d + 16 * vectors - 1 of gather.
+static inline __attribute__((always_inline)) void QK_NAME(gather_columns)(const struct QK_NAME(rows_of) *r, int first,
+                                                                          const int rows, const struct QK_NAME(pass) *pass,
+                                                                          const qk_kv_format format, int32_t d,
+                                                                          const int vectors) {
+    const float *weights = r->scores + first * pass->size;
+    float *sums = r->sums + first * pass->head_dim + d;
+    f16 sum[ROWS_AT_ONCE][VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) sum[i][v] = load16(sums + i * pass->head_dim + 16 * v);
+    for (int32_t p = 0; p < pass->n; p++) {
+        f16 value[VECTORS];
+        for (int v = 0; v < vectors; v++) value[v] = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d + 16 * v, format);
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) sum[i][v] = fma16(splat16(weights[i * pass->size + p]), value[v], sum[i][v]);
+    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) store16(sums + i * pass->head_dim + 16 * v, sum[i][v]);
 }
 
 // sums[row][d] += weights[row][p] * v[p][d] over the positions below n.
 static inline __attribute__((always_inline)) void QK_NAME(gather)(const struct QK_NAME(rows_of) *r, int first, const int rows,
                                                                   const struct QK_NAME(pass) *pass, const qk_kv_format format) {
     int32_t d = 0;
-    for (; d + 16 <= pass->head_dim; d += 16) {
-        f16 sum[ROWS_AT_ONCE];
-        for (int i = 0; i < rows; i++) sum[i] = load16(r->sums + (first + i) * pass->head_dim + d);
-        for (int32_t p = 0; p < pass->n; p++) {
-            f16 value = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d, format);
-            for (int i = 0; i < rows; i++) sum[i] = fma16(splat16(r->scores[(first + i) * pass->size + p]), value, sum[i]);
-        }
-        for (int i = 0; i < rows; i++) store16(r->sums + (first + i) * pass->head_dim + d, sum[i]);
-    }
+    for (; d + 16 * VECTORS <= pass->head_dim; d += 16 * VECTORS) QK_NAME(gather_columns)(r, first, rows, pass, format, d, VECTORS);
+    for (; d + 16 <= pass->head_dim; d += 16) QK_NAME(gather_columns)(r, first, rows, pass, format, d, 1);
     for (; d < pass->head_dim; d += 8) {
         for (int i = 0; i < rows; i++) {
             f8 sum = load8(r->sums + (first + i) * pass->head_dim + d);
@@ -90,17 +111,19 @@ static inline __attribute__((always_inline)) void QK_NAME(gather)(const struct Q
     }
 }
 
-// Runs `step` over all rows from `first` on, six at a time; the counts are constants in every call.
+// Runs `step` over all rows from `first` on, at most ROWS_AT_ONCE at a time; the counts are constants in every call.
 #define QK_FOR_ROWS(step, r, first, rows, pass, format)                                                     \
     do {                                                                                                   \
         int32_t i_ = first;                                                                                \
         for (; i_ + ROWS_AT_ONCE <= (rows); i_ += ROWS_AT_ONCE) step(r, i_, ROWS_AT_ONCE, pass, format);     \
         switch ((rows)-i_) {                                                                               \
-            case 5: step(r, i_, 5, pass, format); break;                                                     \
-            case 4: step(r, i_, 4, pass, format); break;                                                     \
-            case 3: step(r, i_, 3, pass, format); break;                                                     \
-            case 2: step(r, i_, 2, pass, format); break;                                                     \
-            case 1: step(r, i_, 1, pass, format); break;                                                     \
+            case 7: if (7 < ROWS_AT_ONCE) step(r, i_, 7, pass, format); break;                             \
+            case 6: if (6 < ROWS_AT_ONCE) step(r, i_, 6, pass, format); break;                             \
+            case 5: if (5 < ROWS_AT_ONCE) step(r, i_, 5, pass, format); break;                             \
+            case 4: if (4 < ROWS_AT_ONCE) step(r, i_, 4, pass, format); break;                             \
+            case 3: if (3 < ROWS_AT_ONCE) step(r, i_, 3, pass, format); break;                             \
+            case 2: if (2 < ROWS_AT_ONCE) step(r, i_, 2, pass, format); break;                             \
+            case 1: if (1 < ROWS_AT_ONCE) step(r, i_, 1, pass, format); break;                             \
         }                                                                                                  \
     } while (0)
 
@@ -124,24 +147,24 @@ static void QK_NAME(gather_all)(const struct QK_NAME(rows_of) *r, int32_t first,
 
 // scores[0..<n] -> e^(score - top), zero from n to `width` (a multiple of sixteen); returns their sum.
 static inline float QK_NAME(weigh)(float *scores, int32_t n, int32_t width, float top) {
-    f8 sum = {0};
+    f16 sum = {0};
     for (int32_t p = n; p < width; p++) scores[p] = -INFINITY;
     for (int32_t p = 0; p < width; p += 16) {
-        store16(scores + p, exp16(load16(scores + p) - splat16(top)));
-        sum += load8(scores + p);
-        sum += load8(scores + p + 8);
+        f16 weight = exp16(load16(scores + p) - splat16(top));
+        store16(scores + p, weight);
+        sum += weight;
     }
-    return sum8(sum);
+    return sum16(sum);
 }
 
 static inline float QK_NAME(highest)(const float *scores, int32_t n, float top) {
-    f8 best = splat8(top);
+    f16 best = splat16(top);
     int32_t p = 0;
-    for (; p + 8 <= n; p += 8) {
-        f8 v = load8(scores + p);
-        best = select8(v > best, v, best);
+    for (; p + 16 <= n; p += 16) {
+        f16 v = load16(scores + p);
+        best = select16(v > best, v, best);
     }
-    for (int lane = 0; lane < 8; lane++) top = best[lane] > top ? best[lane] : top;
+    for (int lane = 0; lane < 16; lane++) top = best[lane] > top ? best[lane] : top;
     for (; p < n; p++) top = scores[p] > top ? scores[p] : top;
     return top;
 }
@@ -171,15 +194,17 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
     const int32_t head_dim = layer->head_dim, size = layer->block_size, rows = count * group_heads;
     struct QK_NAME(rows_of) r;
     const float *plain[QK_ATTEND_ROWS];
+    float *queries = scratch + (int64_t)rows * (size + head_dim);
+    r.count = rows;
+    r.queries = queries;
     r.scores = scratch;
     r.sums = scratch + (int64_t)rows * size;
     for (int32_t i = 0; i < rows; i++) {
-        r.q[i] = plain[i] = q + (int64_t)(i / group_heads) * ldq + (int64_t)(i % group_heads) * head_dim;
-        if (layer->format == QK_KV_INT8) {
-            float *rotated = r.sums + (int64_t)(rows + i) * head_dim;
-            r.q[i] = memcpy(rotated, r.q[i], (size_t)head_dim * sizeof *q);
-            qk_rotate_head(rotated, head_dim);
-        }
+        float query[QK_MAX_HEAD_DIM];
+        plain[i] = q + (int64_t)(i / group_heads) * ldq + (int64_t)(i % group_heads) * head_dim;
+        memcpy(query, plain[i], (size_t)head_dim * sizeof *q);
+        if (layer->format == QK_KV_INT8) qk_rotate_head(query, head_dim);
+        for (int32_t d = 0; d < head_dim; d++) queries[(int64_t)d * rows + i] = query[d];
         r.top[i] = -INFINITY;
         r.mass[i] = 0;
     }

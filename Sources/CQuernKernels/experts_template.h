@@ -1,4 +1,4 @@
-// What chooses, weighs and gates, compiled per instruction set like rows_template.h and after weights_template.h.
+// What chooses, weighs and gates, compiled per instruction set like rows_template.h.
 #include "lanes.h"
 
 enum { DOTS_AT_ONCE = 4 };
@@ -13,7 +13,7 @@ static inline __attribute__((always_inline)) void QK_NAME(some_dots)(const float
         for (int r = 0; r < count; r++) sum[r] = fma16(load16(w + r * n + i), v, sum[r]);
     }
     for (int r = 0; r < count; r++) {
-        y[r] = QK_NAME(sum16)(sum[r]);
+        y[r] = sum16(sum[r]);
         for (int64_t j = i; j < n; j++) y[r] = fmaf(w[r * n + j], x[j], y[r]);
     }
 }

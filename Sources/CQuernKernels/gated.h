@@ -4,35 +4,30 @@
 #ifndef QUERN_GATED_H
 #define QUERN_GATED_H
 
-#include <string.h>
-
+#include "lanes.h"
 #include "tile.h"
 
-enum { QK_GATE_TOKENS = 32, QK_MAX_GROUP = 64, QK_PREFETCH_BYTES = 4096 };
+enum { QK_GATE_TOKENS = 32, QK_MAX_GROUP = 64 };
 
-// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix stay zero.
-static inline void qk_multiply_group(const qk_ops *ops, qk_activations x, const qk_matmul_job *job, int64_t group, int64_t token,
-                                     int64_t tokens, float (*buffer)[QK_MAX_GROUP]) {
-    const qk_q8_matrix *w = &job->weights;
-    int64_t first = group * w->group / QK_TILE_ROWS;
-    memset(buffer, 0, (size_t)tokens * sizeof *buffer);
-    for (int64_t tile = first; tile < first + w->group / QK_TILE_ROWS && tile < qk_tile_count(w); tile++) {
-        float sums[QK_GATE_TOKENS * QK_TILE_ROWS];
-        qk_multiply_tile(ops, w, tile, x, token, tokens, sums);
-        int64_t row = tile * QK_TILE_ROWS;
-        int64_t rows = w->rows - row < QK_TILE_ROWS ? w->rows - row : QK_TILE_ROWS;
-        for (int64_t t = 0; t < tokens; t++)
-            for (int64_t r = 0; r < rows; r++)
-                buffer[t][(tile - first) * QK_TILE_ROWS + r] =
-                    job->bias ? sums[t * QK_TILE_ROWS + r] + job->bias[row + r] : sums[t * QK_TILE_ROWS + r];
-    }
+// Of a group of rows, or the end of the matrix.
+static inline int64_t qk_first_tile(const qk_q8_matrix *w, int64_t group) {
+    int64_t tile = group * w->group / QK_TILE_ROWS;
+    return tile < qk_tile_count(w) ? tile : qk_tile_count(w);
 }
 
-// The memory idles while the activation is computed unless the next group's weights are asked for.
-static inline void qk_prefetch_group(const qk_q8_matrix *w, int64_t group) {
-    if ((group + 1) * w->group > w->rows) return;
-    const char *next = (const char *)w->values + group * w->group * w->k_padded * w->bits / 8;
-    for (int i = 0; i < QK_PREFETCH_BYTES; i += 64) __builtin_prefetch(next + i);
+// buffer[t][0..<group]: the product of the group's tiles; rows past the matrix are zero, as their weights are.
+// `next`: the weights that are read afterwards.
+static inline void qk_multiply_group(const qk_ops *ops, qk_activations x, const qk_matmul_job *job, int64_t group,
+                                     const int8_t *next, int64_t token, int64_t tokens, float (*buffer)[QK_MAX_GROUP]) {
+    const qk_q8_matrix *w = &job->weights;
+    int64_t first = qk_first_tile(w, group), end = qk_first_tile(w, group + 1);
+    for (int64_t tile = first; tile < end; tile++) {
+        float sums[QK_GATE_TOKENS * QK_TILE_ROWS], bias[QK_TILE_ROWS];
+        qk_multiply_tile(ops, w, tile, tile + 1 < end ? qk_tile_values(w, tile + 1) : next, x, token, tokens, sums);
+        qk_tile_bias(job, tile, bias);
+        for (int64_t t = 0; t < tokens; t++)
+            store16(buffer[t] + (tile - first) * QK_TILE_ROWS, load16(sums + t * QK_TILE_ROWS) + load16(bias));
+    }
 }
 
 // One group of columns of out, for tokens first ... end - 1.
@@ -44,14 +39,17 @@ static inline void qk_gate_group(const qk_ops *ops, qk_activations x, const qk_m
     float gate[QK_GATE_TOKENS][QK_MAX_GROUP], up[QK_GATE_TOKENS][QK_MAX_GROUP];
     for (int64_t token = first; token < end; token += QK_GATE_TOKENS) {
         int64_t tokens = end - token < QK_GATE_TOKENS ? end - token : QK_GATE_TOKENS;
-        qk_multiply_group(ops, x, gate_job, group, token, tokens, gate);
-        qk_multiply_group(ops, x, up_job, group, token, tokens, up);
-        qk_prefetch_group(w, group + 1);
+        for (int64_t t = token; t < token + tokens; t++) {
+            __builtin_prefetch(out.values + t * padded + group * w->group, 1);
+            __builtin_prefetch(out.values + t * padded + group * w->group + 32, 1);
+        }
+        qk_multiply_group(ops, x, gate_job, group, qk_tile_values(&up_job->weights, qk_first_tile(w, group)), token, tokens, gate);
+        qk_multiply_group(ops, x, up_job, group, qk_tile_values(w, qk_first_tile(w, group + 1)), token, tokens, up);
         for (int64_t t = 0; t < tokens; t++) {
             ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
             ops->rows->quantize_row(gate[t], columns, w->group, w->group, 32767.0f,
-                                    out.values + (token + t) * padded + group * w->group,
-                                    out.scales + (token + t) * groups + group);
+                                          out.values + (token + t) * padded + group * w->group,
+                                          out.scales + (token + t) * groups + group);
         }
     }
 }

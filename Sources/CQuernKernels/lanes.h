@@ -1,8 +1,8 @@
 // Vectors of eight and sixteen floats: the shapes in which every row operation and attention is written.
 //
 // Compiled without instruction-set flags they are plain C and the specification; a compiler for AVX2 or AVX-512 splits or
-// keeps them as registers allow. Work on lanes gives the same bits at any width; sums over lanes use eight lanes and one
-// fixed tree. Every fused multiply-add is written out and contraction is off.
+// keeps them as registers allow. Work on lanes gives the same bits at any width; sums over lanes use a fixed number of
+// lanes and one fixed tree. Every fused multiply-add is written out and contraction is off.
 #ifndef QUERN_LANES_H
 #define QUERN_LANES_H
 
@@ -67,5 +67,8 @@ static inline f8 load_tail(const float *x, int64_t n) {
 static inline void store_tail(float *x, f8 v, int64_t n) { memcpy(x, &v, (size_t)n * sizeof *x); }
 
 static inline float sum8(f8 v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+static inline float sum16(f16 v) {
+    return sum8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+}
 
 #endif

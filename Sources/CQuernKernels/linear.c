@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "half.h"
+#include "lanes.h"
 #include "parallel.h"
 #include "tile.h"
 
 enum {
     MAX_JOBS = 4,
     CHUNK_BYTES = 32 * 1024,     // weights a worker takes at once when streaming
+    BLOCK_TILES = 4,             // tiles it takes at once where they share blocks of tokens
     SERIAL_FLOATS = 4 * 1024,   // below this an element-wise operation is not worth waking a worker
 };
 
@@ -24,23 +26,30 @@ struct matmul {
 // Adds bias and residual and stores `tokens` tokens of one tile.
 static void store_sums(const qk_matmul_job *job, int64_t tile, int64_t token, int64_t tokens, const float *sums) {
     int64_t row = tile * QK_TILE_ROWS;
-    int64_t rows = job->weights.rows - row < QK_TILE_ROWS ? job->weights.rows - row : QK_TILE_ROWS;
+    float bias[QK_TILE_ROWS];
+    int32_t rows = qk_tile_bias(job, tile, bias);
     for (int64_t t = 0; t < tokens; t++) {
         float *y = job->y + (token + t) * job->ldy + row;
-        const float *sum = sums + t * QK_TILE_ROWS;
-        for (int64_t r = 0; r < rows; r++) {
-            float value = job->bias ? sum[r] + job->bias[row + r] : sum[r];
-            y[r] = job->accumulate ? y[r] + value : value;
+        f16 value = load16(sums + t * QK_TILE_ROWS) + load16(bias);
+        if (rows == QK_TILE_ROWS) {
+            store16(y, job->accumulate ? load16(y) + value : value);
+        } else {
+            for (int32_t r = 0; r < rows; r++) y[r] = job->accumulate ? y[r] + value[r] : value[r];
         }
     }
 }
 
-static void multiply_tile(const struct matmul *task, const qk_matmul_job *job, int64_t tile) {
+// Blocks of tokens outside, tiles inside: the block's activations stay in the second cache while the weights stream past.
+static void multiply_tiles(const struct matmul *task, const qk_matmul_job *job, int64_t first, int64_t end) {
     float sums[QK_BLOCK_TOKENS * QK_TILE_ROWS];
     for (int64_t token = 0; token < task->m; token += QK_BLOCK_TOKENS) {
         int64_t tokens = task->m - token < QK_BLOCK_TOKENS ? task->m - token : QK_BLOCK_TOKENS;
-        qk_multiply_tile(task->ops, &job->weights, tile, task->x, token, tokens, sums);
-        store_sums(job, tile, token, tokens, sums);
+        for (int64_t tile = first; tile < end; tile++) {
+            for (int64_t t = token; t < token + tokens; t++)
+                __builtin_prefetch(job->y + t * job->ldy + tile * QK_TILE_ROWS, 1);
+            qk_multiply_tile(task->ops, &job->weights, tile, qk_tile_values(&job->weights, tile + 1), task->x, token, tokens, sums);
+            store_sums(job, tile, token, tokens, sums);
+        }
     }
 }
 
@@ -49,10 +58,9 @@ static void matmul_work(void *context, int worker, int workers) {
     struct matmul *task = context;
     int64_t start, end;
     while (qk_take(&task->division, worker, &start, &end)) {
-        for (int64_t item = start; item < end; item++) {
-            int job = 0;
-            while (item >= task->first_tile[job + 1]) job++;
-            multiply_tile(task, &task->jobs[job], item - task->first_tile[job]);
+        for (int job = 0; job < task->job_count; job++) {
+            int64_t first = task->first_tile[job], last = task->first_tile[job + 1];
+            multiply_tiles(task, &task->jobs[job], (start > first ? start : first) - first, (end < last ? end : last) - first);
         }
     }
 }
@@ -63,7 +71,8 @@ void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m,
         task.first_tile[j + 1] = task.first_tile[j] + qk_tile_count(&jobs[j].weights);
     int64_t tile_bytes = QK_TILE_ROWS * jobs[0].weights.k_padded * jobs[0].weights.bits / 8;
     int64_t passes = (m + ops->linear->tile_tokens - 1) / ops->linear->tile_tokens;
-    qk_divide(&task.division, task.first_tile[job_count], CHUNK_BYTES / tile_bytes / passes, qk_pool_thread_count(pool));
+    int64_t step = m > QK_BLOCK_TOKENS ? BLOCK_TILES : CHUNK_BYTES / tile_bytes / passes;
+    qk_divide(&task.division, task.first_tile[job_count], step, qk_pool_thread_count(pool));
     qk_pool_run(pool, matmul_work, &task);
 }
 

@@ -11,7 +11,7 @@
 #pragma clang attribute push( \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
 
-enum { TILE_TOKENS = 8, PREFETCH_BYTES = 2048 };
+enum { TILE_TOKENS = 8 };
 
 // Chunks that are unpacked together, from 8 * bits bytes each.
 enum { MOST_CHUNKS = 4 };
@@ -69,25 +69,21 @@ static inline __attribute__((always_inline)) void unsigned_bytes(const int8_t *v
     for (int i = 0; i < chunks_of(bits); i++) chunk[i] = _mm512_add_epi8(_mm512_xor_si512(chunk[i], sign), lift);
 }
 
-// Prefetch pays once a pass computes longer than it loads (from four tokens); below, these processors follow the stream by
-// themselves and asking costs a fifth of a single thread's bandwidth.
-static inline __attribute__((always_inline)) void prefetch(const int8_t *values, const int bits, const int tokens) {
-    if (tokens < 4) return;
-    for (int i = 0; i < bits * chunks_of(bits); i += 8) _mm_prefetch((const char *)values + PREFETCH_BYTES + i * 8, _MM_HINT_T0);
-}
-
 static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales, const int bits,
                                                        const int tokens, float *sums) {
-    const int8_t *values = w->values;
+    const int8_t *values = w->values, *ahead = values + QK_ASK_BYTES;
+    const int64_t leaving = qk_last_asking_group(w);
+    const qk_asking asking = w->asking;
     const int32_t group = w->group;
     __m512 sum[TILE_TOKENS];
     for (int t = 0; t < tokens; t++) sum[t] = _mm512_loadu_ps(sums + t * QK_TILE_ROWS);
     for (int64_t g = 0; g < w->groups; g++) {
+        if (g == leaving) ahead = w->next;
         __m512i even_sum[TILE_TOKENS], odd_sum[TILE_TOKENS];  // two chains: vpdpwssd has a latency of four
         for (int t = 0; t < tokens; t++) even_sum[t] = odd_sum[t] = _mm512_setzero_si512();
         for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
             __m512i even[MOST_CHUNKS], odd[MOST_CHUNKS];
-            prefetch(values, bits, tokens);
+            for (int i = 0; i < bits * chunks_of(bits); i += 8) qk_ask(ahead + i * 8, asking);
             split(values, bits, even, odd);
             for (int i = 0; i < chunks_of(bits); i++) {
                 for (int t = 0; t < tokens; t++) {
@@ -97,6 +93,7 @@ static inline __attribute__((always_inline)) void tile(const qk_panel *w, const 
                 }
             }
             values += 8 * bits * chunks_of(bits);
+            ahead += 8 * bits * chunks_of(bits);
         }
         __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(w->scales + g * QK_TILE_ROWS)));
         for (int t = 0; t < tokens; t++) {
@@ -113,16 +110,19 @@ static inline __attribute__((always_inline)) void tile(const qk_panel *w, const 
 static inline __attribute__((always_inline)) void tile_bytes(const qk_panel *w, const int8_t *x, const float *x_scales,
                                                              const int32_t *x_offsets, const int bits, const int tokens,
                                                              float *sums) {
-    const int8_t *values = w->values;
+    const int8_t *values = w->values, *ahead = values + QK_ASK_BYTES;
+    const int64_t leaving = qk_last_asking_group(w);
+    const qk_asking asking = w->asking;
     const int32_t group = w->group;
     __m512 sum[TILE_TOKENS];
     for (int t = 0; t < tokens; t++) sum[t] = _mm512_loadu_ps(sums + t * QK_TILE_ROWS);
     for (int64_t g = 0; g < w->groups; g++) {
+        if (g == leaving) ahead = w->next;
         __m512i exact[TILE_TOKENS];
         for (int t = 0; t < tokens; t++) exact[t] = _mm512_set1_epi32(x_offsets[t * w->scale_stride + g]);
         for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
             __m512i chunk[MOST_CHUNKS];
-            prefetch(values, bits, tokens);
+            for (int i = 0; i < bits * chunks_of(bits); i += 8) qk_ask(ahead + i * 8, asking);
             unsigned_bytes(values, bits, chunk);
             for (int i = 0; i < chunks_of(bits); i++) {
                 for (int t = 0; t < tokens; t++) {
@@ -131,6 +131,7 @@ static inline __attribute__((always_inline)) void tile_bytes(const qk_panel *w, 
                 }
             }
             values += 8 * bits * chunks_of(bits);
+            ahead += 8 * bits * chunks_of(bits);
         }
         __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(w->scales + g * QK_TILE_ROWS)));
         for (int t = 0; t < tokens; t++) {

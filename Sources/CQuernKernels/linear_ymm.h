@@ -10,7 +10,7 @@
 
 #pragma clang fp contract(off)
 
-enum { TILE_TOKENS = 4, PREFETCH_BYTES = 4096 };
+enum { TILE_TOKENS = 4 };
 
 // Chunks that are unpacked together, from 8 * bits bytes each.
 enum { MOST_CHUNKS = 4 };
@@ -55,7 +55,9 @@ static inline __m256 load_scales(const uint16_t *scales) { return _mm256_cvtph_p
 
 static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales, const int bits,
                                                        const int tokens, float *sums) {
-    const int8_t *values = w->values;
+    const int8_t *values = w->values, *ahead = values + QK_ASK_BYTES;
+    const int64_t leaving = qk_last_asking_group(w);
+    const qk_asking asking = w->asking;
     const int32_t group = w->group;
     __m256 sum[TILE_TOKENS][2];
     for (int t = 0; t < tokens; t++) {
@@ -63,11 +65,12 @@ static inline __attribute__((always_inline)) void tile(const qk_panel *w, const 
         sum[t][1] = _mm256_loadu_ps(sums + t * QK_TILE_ROWS + 8);
     }
     for (int64_t g = 0; g < w->groups; g++) {
+        if (g == leaving) ahead = w->next;
         __m256i exact[TILE_TOKENS][2];
         for (int t = 0; t < tokens; t++) exact[t][0] = exact[t][1] = _mm256_setzero_si256();
         for (int32_t c = 0; c < group; c += 4 * chunks_of(bits)) {
             __m256i low_even[MOST_CHUNKS], low_odd[MOST_CHUNKS], high_even[MOST_CHUNKS], high_odd[MOST_CHUNKS];
-            for (int i = 0; i < bits * chunks_of(bits); i += 8) _mm_prefetch((const char *)values + PREFETCH_BYTES + i * 8, _MM_HINT_T0);
+            for (int i = 0; i < bits * chunks_of(bits); i += 8) qk_ask(ahead + i * 8, asking);
             split(values, bits, low_even, low_odd);
             split(values + 32, bits, high_even, high_odd);
             for (int i = 0; i < chunks_of(bits); i++) {
@@ -81,6 +84,7 @@ static inline __attribute__((always_inline)) void tile(const qk_panel *w, const 
                 }
             }
             values += 8 * bits * chunks_of(bits);
+            ahead += 8 * bits * chunks_of(bits);
         }
         __m256 low = load_scales(w->scales + g * QK_TILE_ROWS), high = load_scales(w->scales + g * QK_TILE_ROWS + 8);
         for (int t = 0; t < tokens; t++) {

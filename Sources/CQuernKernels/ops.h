@@ -10,7 +10,17 @@ enum {
     QK_BLOCK_TOKENS = 64,       // tokens that share one expansion of packed weights
     QK_ATTEND_ROWS = 256,       // most query heads (of all tokens of a run) that one call of attend takes
     QK_ATTEND_TILE = 32,        // how many it takes where there is a choice
+    QK_MAX_HEAD_DIM = 256,
 };
+
+// How a pass over weights asks memory for those that follow.
+typedef enum {
+    QK_ASK_NOTHING,  // an earlier pass has brought them near
+    QK_ASK_ONCE,     // no other pass will need them: they pass by the caches
+    QK_ASK_KEEP,
+} qk_asking;
+
+enum { QK_ASK_BYTES = 16384 };  // how far ahead
 
 // Columns of one weight tile, and how far apart the tokens are that meet them.
 typedef struct {
@@ -21,7 +31,20 @@ typedef struct {
     int32_t bits;          // 8 unless the operations read packed weights
     int64_t x_stride;      // activations between two tokens
     int64_t scale_stride;  // activation scales between two tokens
+    const int8_t *next;    // weights that will be read after these
+    qk_asking asking;
 } qk_panel;
+
+// The group whose beginning is where asking ahead leaves the panel for `next`.
+static inline int64_t qk_last_asking_group(const qk_panel *w) {
+    int64_t ahead = QK_ASK_BYTES / (QK_TILE_ROWS * w->group * w->bits / 8);
+    return w->groups > ahead ? w->groups - ahead : 0;
+}
+
+static inline void qk_ask(const int8_t *ahead, qk_asking asking) {
+    if (asking == QK_ASK_ONCE) __builtin_prefetch(ahead, 0, 0);
+    if (asking == QK_ASK_KEEP) __builtin_prefetch(ahead, 0, 3);
+}
 
 // Products of int8 weights and integer activations, one weight tile (16 rows) at a time.
 typedef struct {

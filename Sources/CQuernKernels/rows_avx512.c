@@ -12,6 +12,7 @@ static inline void store_half8(uint16_t *y, f8 v) {
     _mm_storeu_si128((__m128i *)y, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+enum { ROWS_AT_ONCE = 8, VECTORS = 2 };
 #define QK_NAME(name) name##_avx512
 #include "rows_template.h"
 #include "attention_template.h"

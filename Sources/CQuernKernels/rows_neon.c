@@ -19,6 +19,7 @@ static inline void store_half8(uint16_t *y, f8 v) {
     vst1_u16(y + 4, vreinterpret_u16_f16(vcvt_f16_f32(__builtin_shufflevector(v, v, 4, 5, 6, 7))));
 }
 
+enum { ROWS_AT_ONCE = 6, VECTORS = 1 };
 #define QK_NAME(name) name##_neon
 #include "rows_template.h"
 #include "attention_template.h"

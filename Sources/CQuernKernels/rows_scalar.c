@@ -18,6 +18,7 @@ static inline void store_half8(uint16_t *y, f8 v) {
     for (int i = 0; i < 8; i++) y[i] = qk_float_to_half(v[i]);
 }
 
+enum { ROWS_AT_ONCE = 6, VECTORS = 1 };
 #define QK_NAME(name) name##_scalar
 #include "rows_template.h"
 #include "attention_template.h"

@@ -15,7 +15,15 @@ static inline int qk_are_bytes(const qk_ops *ops, qk_activations x) { return x.b
 
 static inline int64_t qk_tile_count(const qk_q8_matrix *w) { return (w->rows + QK_TILE_ROWS - 1) / QK_TILE_ROWS; }
 
-static inline void qk_multiply_panel(const qk_ops *ops, const qk_panel *w, qk_activations x, int64_t first_group, int64_t token,
+// The bias of the tile's rows, zero where there is none; returns how many of its rows exist.
+static inline int32_t qk_tile_bias(const qk_matmul_job *job, int64_t tile, float *bias) {
+    int64_t row = tile * QK_TILE_ROWS, left = job->weights.rows - row;
+    int32_t rows = left < QK_TILE_ROWS ? (int32_t)left : QK_TILE_ROWS;
+    for (int32_t r = 0; r < QK_TILE_ROWS; r++) bias[r] = job->bias && r < rows ? job->bias[row + r] : 0.0f;
+    return rows;
+}
+
+static inline void qk_multiply_panel(const qk_ops *ops, qk_panel *w, qk_activations x, int64_t first_group, int64_t token,
                                      int64_t tokens, float *sums) {
     const float *x_scales = x.scales + token * w->scale_stride + first_group;
     int64_t at = token * w->x_stride + first_group * w->group;
@@ -28,15 +36,22 @@ static inline void qk_multiply_panel(const qk_ops *ops, const qk_panel *w, qk_ac
                                        x.offsets + (token + t) * w->scale_stride + first_group, count, out);
         else
             ops->linear->q8_tile(w, x.values + at + t * w->x_stride, x_scales + t * w->scale_stride, count, out);
+        w->asking = QK_ASK_NOTHING;
     }
 }
 
-// sums[t * 16 + r] for tokens token...token + tokens - 1, at most QK_BLOCK_TOKENS of them.
-static inline void qk_multiply_tile(const qk_ops *ops, const qk_q8_matrix *w, int64_t tile, qk_activations x, int64_t token,
-                                    int64_t tokens, float *sums) {
+static inline const int8_t *qk_tile_values(const qk_q8_matrix *w, int64_t tile) {
+    return w->values + tile * QK_TILE_ROWS * w->k_padded * w->bits / 8;
+}
+
+// sums[t * 16 + r] for tokens token...token + tokens - 1, at most QK_BLOCK_TOKENS of them. `next`: the weights of the call after.
+static inline void qk_multiply_tile(const qk_ops *ops, const qk_q8_matrix *w, int64_t tile, const int8_t *next, qk_activations x,
+                                    int64_t token, int64_t tokens, float *sums) {
     int64_t groups = w->k_padded / w->group;
-    const int8_t *values = w->values + tile * QK_TILE_ROWS * w->k_padded * w->bits / 8;
-    qk_panel panel = {values, w->scales + tile * QK_TILE_ROWS * groups, groups, w->group, w->bits, w->k_padded, groups};
+    const int8_t *values = qk_tile_values(w, tile);
+    qk_panel panel = {.values = values, .scales = w->scales + tile * QK_TILE_ROWS * groups, .groups = groups, .group = w->group,
+                      .bits = w->bits, .x_stride = w->k_padded, .scale_stride = groups, .next = next,
+                      .asking = tokens > ops->linear->tile_tokens ? QK_ASK_KEEP : QK_ASK_ONCE};
     memset(sums, 0, (size_t)tokens * QK_TILE_ROWS * sizeof *sums);
     if (w->bits == 8 || ops->linear->reads_packed) {
         qk_multiply_panel(ops, &panel, x, 0, token, tokens, sums);
@@ -45,6 +60,7 @@ static inline void qk_multiply_tile(const qk_ops *ops, const qk_q8_matrix *w, in
     int8_t expanded[QK_TILE_ROWS * QK_PANEL_COLUMNS];
     panel.values = expanded;
     panel.bits = 8;
+    panel.asking = QK_ASK_NOTHING;
     for (int64_t first = 0; first < groups; first += panel.groups) {
         int64_t most = QK_PANEL_COLUMNS / w->group;
         panel.groups = groups - first < most ? groups - first : most;

@@ -31,10 +31,6 @@ static inline f16 QK_NAME(round16)(f16 x, struct QK_NAME(range) range) {
     return select16(q < splat16(range.lowest), splat16(range.lowest), q);
 }
 
-static inline float QK_NAME(sum16)(f16 v) {
-    return sum8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
-}
-
 static inline struct QK_NAME(fit) QK_NAME(try_scale)(const float *w, int32_t group, float scale, struct QK_NAME(range) range) {
     f16 inverse = splat16(1.0f / scale), error = {0}, product = {0}, square = {0};
     for (int32_t k = 0; k < group; k += 16) {
@@ -43,8 +39,8 @@ static inline struct QK_NAME(fit) QK_NAME(try_scale)(const float *w, int32_t gro
         product = fma16(weight, q, product);
         square = fma16(q, q, square);
     }
-    float mass = QK_NAME(sum16)(square);
-    return (struct QK_NAME(fit)){QK_NAME(sum16)(error), mass > 0 ? QK_NAME(sum16)(product) / mass : 0};
+    float mass = sum16(square);
+    return (struct QK_NAME(fit)){sum16(error), mass > 0 ? sum16(product) / mass : 0};
 }
 
 static qk_weight_fit QK_NAME(qk_quantize_weights)(const float *w, int32_t group, int32_t bits, int8_t *values, uint16_t *scale) {
@@ -54,7 +50,7 @@ static qk_weight_fit QK_NAME(qk_quantize_weights)(const float *w, int32_t group,
     f16 squares = {0};
     for (int32_t k = 0; k < group; k += 16) squares = fma16(load16(w + k), load16(w + k), squares);
     for (int32_t k = 0; k < group; k++) largest = fabsf(w[k]) > largest ? fabsf(w[k]) : largest;
-    qk_weight_fit result = {0, QK_NAME(sum16)(squares), 0};
+    qk_weight_fit result = {0, sum16(squares), 0};
     float best = 0, least = INFINITY, refit = 0;
     for (int i = 0; i < TARGETS * range.signs; i++) {
         float target = range.first_target + range.target_step * (float)(i % TARGETS);
@@ -74,7 +70,7 @@ static qk_weight_fit QK_NAME(qk_quantize_weights)(const float *w, int32_t group,
         f16 weight = load16(w + k);
         f16 q = best != 0 ? QK_NAME(round16)(weight * splat16(1.0f / best), range) : splat16(0.0f);
         f16 difference = weight - q * splat16(best);
-        result.squared_error += QK_NAME(sum16)(difference * difference);
+        result.squared_error += sum16(difference * difference);
         for (int i = 0; i < 16; i++) {
             values[k + i] = (int8_t)q[i];
             result.largest_error = fabsf(difference[i]) > result.largest_error ? fabsf(difference[i]) : result.largest_error;

@@ -100,25 +100,42 @@ public final class LoadedModel: Sendable {
         }
     }
 
-    /// Queues a request; its events arrive on the returned sequence, and dropping that cancels the request.
-    public func generate(_ request: TextRequest) throws(RequestError) -> TextGeneration {
+    /// Encodes a request's prompt and checks every field of it.
+    public func prepare(_ request: TextRequest) throws(RequestError) -> PreparedRequest {
         let prompt = try encode(request.prompt)
         try validate(request)
         var stops = Set(request.stopTokenIDs)
         if !request.ignoreEOS { stops.formUnion(endTokens) }
         var generation = GenerationRequest(
             prompt: prompt, maxTokens: request.maxTokens, stopTokens: stops, sampling: request.sampling)
+        generation.minTokens = request.minTokens
+        generation.topLogprobs = request.topLogprobs
+        generation.scoresPrompt = request.scoresPrompt
+        generation.reportsProgress = request.reportsProgress
         generation.priority = request.priority
         generation.domain = request.domain
         do {
-            let (id, events) = try engine.submit(generation)
+            try engine.validate(generation)
+        } catch {
+            throw RequestError(error)
+        }
+        return PreparedRequest(generation: generation, stop: request.stop)
+    }
+
+    /// Queues a request; its events arrive on the returned sequence, and dropping that cancels the request.
+    public func start(_ request: PreparedRequest) throws(RequestError) -> TextGeneration {
+        do {
+            let (id, events) = try engine.submit(request.generation)
             return TextGeneration(
-                id: id, events: events, engine: engine, promptCount: prompt.count,
+                id: id, events: events, engine: engine, promptCount: request.generation.prompt.count,
                 detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop)
         } catch {
             throw RequestError(error)
         }
     }
+
+    /// `prepare` and `start` at once.
+    public func generate(_ request: TextRequest) throws(RequestError) -> TextGeneration { try start(try prepare(request)) }
 
     /// Raw logits for `positions` of `tokens`, ascending; the diagnostic behind `quern logits`.
     public func logits(tokens: [TokenID], positions: Set<Int>) throws -> [[Float]] {
@@ -128,11 +145,14 @@ public final class LoadedModel: Sendable {
     /// Finishes live requests, refuses new ones.
     public func drain() async { await engine.drain() }
 
+    /// Sequences computed together.
+    public var sequenceLimit: Int { engine.info.maxSequences }
+
     public var statistics: EngineStatistics { engine.statistics }
 
     private func validate(_ request: TextRequest) throws(RequestError) {
-        if let limit = request.maxTokens, limit < 1 {
-            throw .invalid(param: "max_tokens", message: "max_tokens is \(limit), it must be at least 1")
+        if let limit = request.maxTokens, limit < 0 {
+            throw .invalid(param: "max_tokens", message: "max_tokens is \(limit), it must not be negative")
         }
         for token in request.stopTokenIDs where token < 0 || Int(token) >= info.vocabularySize {
             throw .invalid(param: "stop_token_ids", message: "stop_token_ids: token \(token) is outside 0...\(info.vocabularySize - 1)")

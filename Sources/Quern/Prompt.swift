@@ -1,8 +1,9 @@
 // The kinds of prompt a request may carry, and how each becomes token ids.
+import Foundation
 import QuernEngine
 import QuernJSON
-import QuernTokenizer
 import QuernTemplate
+import QuernTokenizer
 
 /// Messages for the model's chat template.
 public struct ChatPrompt: Sendable {
@@ -13,6 +14,8 @@ public struct ChatPrompt: Sendable {
     public var variables = JSONObject()
     /// End with the opening of the assistant's turn.
     public var addGenerationPrompt = true
+    /// End right after the text of the last message, which the completion continues.
+    public var continuesFinalMessage = false
 
     public init(messages: [JSONValue]) { self.messages = messages }
 
@@ -39,14 +42,22 @@ public enum Prompt: Sendable {
 /// A request for text.
 public struct TextRequest: Sendable {
     public var prompt: Prompt
-    /// Nil generates until a stop token or the end of the context.
+    /// Nil generates until a stop token or the end of the context; 0 computes the prompt only.
     public var maxTokens: Int?
+    /// Nothing ends the completion before so many tokens, stop strings excepted.
+    public var minTokens = 0
     public var sampling: SamplingParameters
     /// The completion ends before the first of these strings.
     public var stop: [String] = []
     public var stopTokenIDs: [TokenID] = []
     /// Continue past the model's end-of-sequence tokens.
     public var ignoreEOS = false
+    /// Give the log-probability of every generated token and of so many likeliest ones.
+    public var topLogprobs: Int?
+    /// Give those of the prompt too; needs `topLogprobs`.
+    public var scoresPrompt = false
+    /// Tell how much of the prompt is computed while it is.
+    public var reportsProgress = false
     public var priority = Priority.normal
     /// Who asks; prefixes computed before are used again within one domain only.
     public var domain = CacheDomain()
@@ -80,6 +91,12 @@ extension LoadedModel {
         }
     }
 
+    /// Whether `encode` puts the beginning-of-text token before a prompt's own tokens.
+    public func addsBOS(to prompt: Prompt) -> Bool {
+        guard case .text = prompt, let tokenizer else { return false }
+        return tokenizer.addsBOS && tokenizer.bosTokenID != nil
+    }
+
     /// The chat as the template renders it, with the provenance of every part.
     public func renderChat(_ chat: ChatPrompt) throws(RequestError) -> RenderedPrompt {
         guard let chatTemplate else {
@@ -91,15 +108,49 @@ extension LoadedModel {
         variables["add_generation_prompt"] = .bool(chat.addGenerationPrompt)
         variables["bos_token"] = .string(spelling(tokenizer?.bosTokenID))
         variables["eos_token"] = .string(spelling(tokenizer?.eosTokenID))
+        let rendered: RenderedPrompt
         do {
-            return try chatTemplate.render(variables)
+            rendered = try chatTemplate.render(variables)
         } catch {
             throw .templateFailed(message: "\(error)")
         }
+        return chat.continuesFinalMessage ? try Self.cut(rendered, after: chat.messages.last) : rendered
+    }
+
+    /// The prompt up to the end of the final message's text: what the template puts after it would end the turn.
+    private static func cut(_ rendered: RenderedPrompt, after message: JSONValue?) throws(RequestError) -> RenderedPrompt {
+        guard let message, message["role"] == "assistant", let content = message["content"]?.stringValue, !content.isEmpty else {
+            throw .invalid(
+                param: "continue_final_message", message: "continue_final_message needs a last message of the assistant with text")
+        }
+        let text = Array(rendered.text.utf8)
+        // Many templates trim what they insert.
+        let trimmed = content.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard let end = [content, trimmed].lazy.compactMap({ text.endOfLast(Array($0.utf8)) }).first else {
+            throw .invalid(
+                param: "continue_final_message", message: "the chat template does not show the last message as it is; it cannot be continued")
+        }
+        var rest = end
+        var segments: [RenderedPrompt.Segment] = []
+        for segment in rendered.segments where rest > 0 {
+            let kept = segment.text.utf8.prefix(rest)
+            rest -= kept.count
+            segments.append(RenderedPrompt.Segment(text: String(decoding: kept, as: UTF8.self), isTrusted: segment.isTrusted))
+        }
+        return RenderedPrompt(segments: segments)
     }
 
     private func spelling(_ token: TokenID?) -> String {
         guard let token, let bytes = tokenizer?.bytes(of: token) else { return "" }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension [UInt8] {
+    /// Index after the last occurrence of `pattern`.
+    fileprivate func endOfLast(_ pattern: [UInt8]) -> Int? {
+        guard !pattern.isEmpty, pattern.count <= count else { return nil }
+        for start in (0...(count - pattern.count)).reversed() where self[start...].starts(with: pattern) { return start + pattern.count }
+        return nil
     }
 }

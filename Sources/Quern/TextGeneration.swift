@@ -7,6 +7,12 @@ import QuernTokenizer
 
 public enum TextEvent: Sendable {
     case started(promptTokens: Int, cachedTokens: Int)
+    /// So many of the prompt's tokens are computed.
+    case progress(Int)
+    /// Of the prompt's tokens but the first, once the whole prompt is computed.
+    case promptLogprobs([TokenLogprobs])
+    /// Of the next token; comes before its text. A token that ends the completion has log-probabilities and no text.
+    case logprobs(TokenLogprobs)
     /// New text, and the tokens it came from; the text may be empty while a character is incomplete.
     case text(String, tokens: [TokenID])
     case finished(FinishReason, Usage, Timings)
@@ -41,6 +47,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
         var detokenizer: Detokenizer?
         var filter: StopFilter
         private var isStopped = false
+        private var tokenCount = 0
         private var pending: TextEvent?
 
         init(
@@ -66,20 +73,31 @@ public struct TextGeneration: AsyncSequence, Sendable {
                 switch event {
                 case .started(let cached):
                     return .started(promptTokens: promptCount, cachedTokens: cached)
+                case .progress(let count):
+                    return .progress(count)
+                case .promptLogprobs(let list):
+                    return .promptLogprobs(list)
+                case .logprobs(let logprobs):
+                    if isStopped { continue }
+                    return .logprobs(logprobs)
                 case .token(let token):
                     if isStopped { continue }
+                    tokenCount += 1
                     let (text, stopped) = filter.append(detokenizer?.append(token) ?? "")
                     if stopped {
                         isStopped = true
                         engine.cancel(id)
                     }
                     return .text(text, tokens: [token])
-                case .finished(let reason, let usage, let timings):
+                case .finished(let reason, var usage, let timings):
+                    // The engine may have been some tokens ahead of the stop string.
+                    if isStopped { usage.completionTokens = tokenCount }
                     let end = TextEvent.finished(isStopped ? .stop : reason, usage, timings)
                     let rest = isStopped ? "" : remainder()
                     guard !rest.isEmpty else { return end }
                     pending = end
                     return .text(rest, tokens: [])
+                case .embedding: continue      // never asked for here
                 case .failed(let error):
                     return .failed(RequestError(error))
                 }

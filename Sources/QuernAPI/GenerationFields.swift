@@ -1,10 +1,17 @@
 // The fields that chat completions and completions share.
 import QuernJSON
 
+/// Who goes first when not everybody can be served at once.
+public enum PriorityName: String, Sendable, CaseIterable {
+    case interactive, `default`, batch
+}
+
 /// Sampling and length settings as a client sent them; nil means not sent.
 public struct GenerationFields: Sendable {
     public var model: String?
+    /// 0 computes the prompt and generates nothing.
     public var maxTokens: Int?
+    public var minTokens = 0
     public var temperature: Double?
     public var topP: Double?
     public var topK: Int?
@@ -17,21 +24,38 @@ public struct GenerationFields: Sendable {
     public var stop: [String] = []
     public var stopTokenIDs: [Int32] = []
     public var ignoreEOS = false
+    /// Answers to every prompt.
+    public var count = 1
+    public var priority: PriorityName?
+    /// Requests share cached prompts only with those of the same salt.
+    public var cacheSalt: String?
     public var stream = false
     public var includeUsage = false
+    /// Tell how much of the prompt is computed while it is; needs `stream`.
+    public var returnsProgress = false
+    /// Give the ids of the generated tokens along with their text.
+    public var returnsTokens = false
 
     enum Limits {
+        static let count = 16
         static let stops = 16
         static let stopBytes = 256
+        static let stopTokens = 1024
         static let biases = 1024
         static let tokens = 1 << 24
+        static let saltBytes = 256
+        static let logprobs = 20
     }
 
     init(_ fields: inout RequestFields) throws(APIError) {
         model = try fields.string("model")
-        let newer = try fields.integer("max_completion_tokens", in: 1...Limits.tokens)
-        maxTokens = try fields.integer("max_tokens", in: 1...Limits.tokens)
+        let newer = try fields.integer("max_completion_tokens", in: 0...Limits.tokens)
+        maxTokens = try fields.integer("max_tokens", in: 0...Limits.tokens)
         if let newer { maxTokens = newer }
+        minTokens = try fields.integer("min_tokens", in: 0...Limits.tokens) ?? 0
+        if let maxTokens, minTokens > maxTokens {
+            throw .invalid("min_tokens", "min_tokens is \(minTokens), more than max_tokens, \(maxTokens)")
+        }
         temperature = try fields.number("temperature", in: 0...2)
         topP = try fields.number("top_p", in: 0...1)
         if topP == 0 { throw .invalid("top_p", "top_p is 0, it must be greater") }
@@ -43,24 +67,28 @@ public struct GenerationFields: Sendable {
         seed = try fields.integer("seed", in: Int.min...Int.max).map { UInt64(bitPattern: Int64($0)) }
         logitBias = try Self.biases(&fields)
         stop = try Self.stops(&fields)
-        stopTokenIDs = try fields.tokens("stop_token_ids", limit: 1024)
+        stopTokenIDs = try fields.tokens("stop_token_ids", limit: Limits.stopTokens)
         ignoreEOS = try fields.bool("ignore_eos") ?? false
-        stream = try fields.bool("stream") ?? false
-        try readStreamOptions(&fields)
-        if let count = try fields.integer("n", in: 1...16), count != 1 {
-            throw .invalid("n", "n is \(count); this server supports 1", code: "unsupported_parameter")
-        }
-        fields.accept("user")       // an opaque label, used for nothing
-        try fields.refuse("logprobs") { $0.boolValue == false }
-        for key in ["top_logprobs", "best_of", "suffix", "response_format", "grammar"] { try fields.refuse(key) }
+        count = try fields.integer("n", in: 1...Limits.count) ?? 1
+        priority = try fields.choice("priority", of: PriorityName.self)
+        cacheSalt = try fields.cacheSalt()
+        try readStreaming(&fields)
+        returnsTokens = try fields.bool("return_tokens") ?? false
+        try fields.refuseUnsupported()
     }
 
-    private mutating func readStreamOptions(_ fields: inout RequestFields) throws(APIError) {
-        guard let options = fields.value("stream_options") else { return }
-        guard stream else { throw .invalid("stream_options", "stream_options needs stream: true") }
-        var nested = try RequestFields(options)
-        includeUsage = try nested.bool("include_usage") ?? false
-        try nested.finish()
+    private mutating func readStreaming(_ fields: inout RequestFields) throws(APIError) {
+        stream = try fields.bool("stream") ?? false
+        returnsProgress = try fields.bool("return_progress") ?? false
+        let usage = try fields.nested("stream_options") { options throws(APIError) in
+            try options.refuse("include_obfuscation") { $0.boolValue == false }
+            return try options.bool("include_usage") ?? false
+        }
+        includeUsage = usage ?? false
+        if !stream {
+            if usage != nil { throw .invalid("stream_options", "stream_options needs stream: true") }
+            if returnsProgress { throw .invalid("return_progress", "return_progress needs stream: true") }
+        }
     }
 
     private static func biases(_ fields: inout RequestFields) throws(APIError) -> [Int32: Float] {
@@ -94,5 +122,17 @@ public struct GenerationFields: Sendable {
             stops.append(text)
         }
         return stops
+    }
+}
+
+extension RequestFields {
+    /// `cache_salt`; an empty one is none.
+    mutating func cacheSalt() throws(APIError) -> String? {
+        guard let salt = try string("cache_salt"), !salt.isEmpty else { return nil }
+        let limit = GenerationFields.Limits.saltBytes
+        guard salt.utf8.count <= limit else {
+            throw .invalid("cache_salt", "cache_salt has \(salt.utf8.count) bytes, the limit is \(limit)")
+        }
+        return salt
     }
 }

@@ -5,13 +5,16 @@ import QuernJSON
 
 struct RequestFields {
     let object: JSONObject
+    /// Prefix of names in errors, for an object inside a request: `stream_options/`.
+    private let path: String
     private var known: Set<String> = []
 
-    init(_ json: JSONValue) throws(APIError) {
+    init(_ json: JSONValue, path: String? = nil) throws(APIError) {
         guard let object = json.objectValue else {
-            throw .invalid(nil, "the request body is \(json.typeName), expected an object")
+            throw .invalid(path, "\(path ?? "the request body") is \(json.typeName), expected an object")
         }
         self.object = object
+        self.path = path.map { $0 + "/" } ?? ""
     }
 
     /// The member, with null treated as absent.
@@ -35,55 +38,101 @@ struct RequestFields {
 
     mutating func integer(_ key: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
         guard let value = value(key) else { return nil }
+        if case .bigInteger = value { throw outside(key, "too large", "\(range.lowerBound)...\(range.upperBound)") }
         guard let wide = value.intValue, let number = Int(exactly: wide) else { throw wrongType(key, value, "an integer") }
-        guard range.contains(number) else {
-            throw .invalid(key, "\(key) is \(number), allowed is \(range.lowerBound)...\(range.upperBound)")
-        }
+        guard range.contains(number) else { throw outside(key, "\(number)", "\(range.lowerBound)...\(range.upperBound)") }
         return number
     }
 
     mutating func number(_ key: String, in range: ClosedRange<Double>) throws(APIError) -> Double? {
         guard let value = value(key) else { return nil }
         guard let number = value.doubleValue else { throw wrongType(key, value, "a number") }
-        guard range.contains(number) else {
-            throw .invalid(key, "\(key) is \(number), allowed is \(range.lowerBound)...\(range.upperBound)")
-        }
+        guard range.contains(number) else { throw outside(key, "\(number)", "\(range.lowerBound)...\(range.upperBound)") }
         return number
+    }
+
+    /// One of the names of `Choice`.
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, of type: Choice.Type
+    ) throws(APIError) -> Choice? where Choice.RawValue == String {
+        guard let text = try string(key) else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            throw outside(key, "\"\(text.prefix(64))\"", type.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        return choice
     }
 
     mutating func tokens(_ key: String, limit: Int) throws(APIError) -> [Int32] {
         guard let value = value(key) else { return [] }
+        return try Self.tokens(value, path + key, limit: limit)
+    }
+
+    static func tokens(_ value: JSONValue, _ name: String, limit: Int) throws(APIError) -> [Int32] {
         guard let list = value.arrayValue, list.count <= limit else {
-            throw .invalid(key, "\(key) is not a list of at most \(limit) token ids")
+            throw .invalid(name, "\(name) is not a list of at most \(limit) token ids")
         }
         var tokens: [Int32] = []
+        tokens.reserveCapacity(list.count)
         for (index, element) in list.enumerated() {
             guard let wide = element.intValue, let token = Int32(exactly: wide) else {
-                throw .invalid("\(key)/\(index)", "\(key)/\(index) is not a token id")
+                throw .invalid("\(name)/\(index)", "\(name)/\(index) is not a token id")
             }
             tokens.append(token)
         }
         return tokens
     }
 
-    /// Marks a field as understood without using it.
-    mutating func accept(_ keys: String...) { known.formUnion(keys) }
-
-    /// Refuses a field that exists in the protocol and not here, unless it has its neutral value.
-    mutating func refuse(_ key: String, unless isNeutral: (JSONValue) -> Bool = { _ in false }) throws(APIError) {
-        guard let value = value(key), !isNeutral(value) else { return }
-        throw .invalid(key, "\(key) is not supported by this server", code: "unsupported_parameter")
+    /// The object under `key`, read by `body` and finished.
+    mutating func nested<Value>(
+        _ key: String, _ body: (inout RequestFields) throws(APIError) -> Value
+    ) throws(APIError) -> Value? {
+        guard let value = value(key) else { return nil }
+        var fields = try RequestFields(value, path: path + key)
+        let result = try body(&fields)
+        try fields.finish()
+        return result
     }
 
-    /// Refuses whatever was not asked for.
+    /// Refuses a field that exists in the protocol and not here, unless it has its neutral value.
+    mutating func refuse(
+        _ key: String, because reason: String = "is not supported by this server",
+        unless isNeutral: (JSONValue) -> Bool = { _ in false }
+    ) throws(APIError) {
+        guard let value = value(key), !isNeutral(value) else { return }
+        throw .invalid(path + key, "\(path)\(key) \(reason)", code: "unsupported_parameter")
+    }
+
+    /// Refuses whatever was not asked for, with the field that was probably meant.
     func finish() throws(APIError) {
         for member in object.members where !known.contains(member.key) {
             let name = String(member.key.prefix(64))
-            throw .invalid(name, "unknown field \"\(name)\"", code: "unknown_parameter")
+            let likely = known.min { Self.distance($0, name) < Self.distance($1, name) }
+            let hint = likely.flatMap { Self.distance($0, name) <= 2 ? "; did you mean \"\($0)\"?" : nil } ?? ""
+            throw .invalid(path + name, "unknown field \"\(path)\(name)\"\(hint)", code: "unknown_parameter")
         }
     }
 
-    private func wrongType(_ key: String, _ value: JSONValue, _ expected: String) -> APIError {
-        .invalid(key, "\(key) is \(value.typeName), expected \(expected)")
+    func wrongType(_ key: String, _ value: JSONValue, _ expected: String) -> APIError {
+        .invalid(path + key, "\(path)\(key) is \(value.typeName), expected \(expected)")
+    }
+
+    private func outside(_ key: String, _ found: String, _ allowed: String) -> APIError {
+        .invalid(path + key, "\(path)\(key) is \(found), allowed is \(allowed)")
+    }
+
+    /// Edits between two names (Levenshtein).
+    private static func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a.utf8), Array(b.utf8))
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                let above = row[j + 1]
+                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+                diagonal = above
+            }
+        }
+        return row[b.count]
     }
 }

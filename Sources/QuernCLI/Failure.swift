@@ -5,6 +5,8 @@ import Glibc
 import Quern
 import QuernCheckpoint
 import QuernEngine
+import QuernMeasure
+import QuernPlanner
 import QuernServer
 import QuernTensor
 import QuernTokenizer
@@ -35,9 +37,12 @@ struct Failure: Error {
         case let error as Failure: return (error.status, error.message)
         case let error as CheckpointError: return (status(error.code), error.description)
         case let error as TokenizerError: return (65, error.description)
+        case let error as ProfileError: return (65, error.description)
+        case let error as PlanError: return (2, error.description)
         case let error as EngineError: return (1, error.description)
         case let error as RequestError: return (status(error), error.description)
         case let error as SocketError: return (status(error), error.description)
+        case let error as MeasureError: return (2, error.description)
         case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
         case is CancellationError: return (130, "interrupted")
         default: return parserMessage(error)

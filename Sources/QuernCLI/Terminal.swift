@@ -31,6 +31,12 @@ enum StandardOutput {
 enum Terminal {
     static let isInteractive = isatty(2) == 1
 
+    /// Width of the terminal that shows the answer; 100 when there is none.
+    static var columns: Int {
+        var size = winsize()
+        return ioctl(1, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
+    }
+
     static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
     /// Text for a terminal: control characters a model might emit are shown, not obeyed.

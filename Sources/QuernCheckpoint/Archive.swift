@@ -17,7 +17,7 @@ public struct Archive: Checkpoint {
     public var tensors: [TensorInfo] { inventory.tensors }
     public var notes: [String] { inventory.notes }
     public let chatTemplate: String?
-    /// Columns per scale of every matrix.
+    /// Columns per scale of the matrices between embedding and head.
     public var groupSize: Int { index.group }
     /// What the archive was made from.
     public var source: JSONValue { index.source }
@@ -75,7 +75,7 @@ public struct Archive: Checkpoint {
     }
 
     /// The layout of a matrix; nil for vectors and for names that are not there.
-    public func tiles(of name: String) -> TileShape? { byName[name]?.tiles(group: groupSize) }
+    public func tiles(of name: String) -> TileShape? { byName[name]?.tiles }
 
     /// Reads tiles and scales of a matrix straight into place.
     public func readTiles(
@@ -100,7 +100,7 @@ public struct Archive: Checkpoint {
     ) throws(CheckpointError) {
         guard let tensor = byName[name], let info = inventory.tensor(named: name) else { preconditionFailure("no tensor \(name)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= info.rows && out.count == rows.count * info.columns)
-        guard let shape = tensor.tiles(group: groupSize) else {
+        guard let shape = tensor.tiles else {
             let reader = PartReader(file: file, part: tensor.part)
             if out.count == info.elementCount { return try reader.read(into: [UnsafeMutableRawBufferPointer(out)]) }
             let whole = UnsafeMutableBufferPointer<Float>.allocate(capacity: info.elementCount)

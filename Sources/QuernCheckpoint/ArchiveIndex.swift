@@ -47,23 +47,26 @@ struct ArchiveTensor: Sendable, Equatable {
 
     var part: ArchivePart
     var kind: Kind
+    /// Columns per scale of integers.
+    var group: Int
     /// [rows, columns], or [n] for f32.
     var shape: [Int]
 
     /// Bytes the shape demands.
-    func expectedByteCount(group: Int) -> Int {
-        guard let tiles = tiles(group: group) else { return shape.reduce(4, *) }
+    var expectedByteCount: Int {
+        guard let tiles else { return shape.reduce(4, *) }
         return tiles.valueByteCount + tiles.scaleCount * 2
     }
 
     /// Nil for floats.
-    func tiles(group: Int) -> TileShape? {
+    var tiles: TileShape? {
         kind.bits.map { TileShape(rows: shape[0], columns: shape[1], group: group, bits: $0) }
     }
 }
 
 struct ArchiveIndex: Sendable {
     var name: String
+    /// Columns per scale where a tensor does not say otherwise.
     var group: Int
     var config: ModelConfig
     var defaults: GenerationDefaults
@@ -79,6 +82,7 @@ struct ArchiveIndex: Sendable {
             "tensors": .array(tensors.map { tensor in
                 var object = Self.object(tensor.part)
                 object.append("kind", .string(tensor.kind.rawValue))
+                if tensor.group != group { object.append("group", .int(Int64(tensor.group))) }
                 object.append("shape", .array(tensor.shape.map { .int(Int64($0)) }))
                 return .object(object)
             }),
@@ -103,8 +107,7 @@ extension ArchiveIndex {
     init(parsing json: JSONValue, path: String, dataEnd: Int) throws(CheckpointError) {
         let reader = IndexReader(path: path, dataEnd: dataEnd)
         name = try reader.string(json, "/name")
-        group = try reader.integer(json, "/group", 32...64)
-        guard group == 32 || group == 64 else { throw reader.fail("/group", "is \(group), supported are 32 and 64") }
+        group = try reader.group(json, "/group")
         do throws(ConfigError) {
             config = try ModelConfig(configJSON: json["config"] ?? .null)
             defaults = try GenerationDefaults(json["generation"] ?? .null)
@@ -153,6 +156,12 @@ private struct IndexReader {
         return number
     }
 
+    func group(_ json: JSONValue, _ pointer: String) throws(CheckpointError) -> Int {
+        let group = try integer(json, pointer, 32...64)
+        guard group == 32 || group == 64 else { throw fail(pointer, "is \(group), supported are 32 and 64") }
+        return group
+    }
+
     func list(_ json: JSONValue, _ pointer: String, _ limit: Int) throws(CheckpointError) -> [JSONValue] {
         guard let list = member(json, pointer)?.arrayValue, list.count <= limit else {
             throw fail(pointer, "is not a list of at most \(limit)")
@@ -188,9 +197,10 @@ private struct IndexReader {
         guard shape.count == 2 || (kind == .f32 && shape.count == 1), shape.allSatisfy({ (1...limit).contains($0) }) else {
             throw fail(pointer + "/shape", "does not fit its kind, or exceeds \(limit)")
         }
-        let tensor = ArchiveTensor(part: part, kind: kind, shape: shape)
-        guard part.byteCount == tensor.expectedByteCount(group: group) else {
-            throw fail(pointer + "/bytes", "is \(part.byteCount), the shape needs \(tensor.expectedByteCount(group: group))")
+        let own = json["group"] == nil ? group : try self.group(json, pointer + "/group")
+        let tensor = ArchiveTensor(part: part, kind: kind, group: own, shape: shape)
+        guard part.byteCount == tensor.expectedByteCount else {
+            throw fail(pointer + "/bytes", "is \(part.byteCount), the shape needs \(tensor.expectedByteCount)")
         }
         guard part.offset % ArchiveHeader.alignment == 0 else { throw fail(pointer + "/offset", "is not page-aligned") }
         return tensor

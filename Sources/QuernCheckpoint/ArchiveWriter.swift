@@ -30,10 +30,14 @@ struct ArchiveWriter {
     }
 
     /// Adds a tensor; compressed only when a sample says that this saves a tenth.
-    mutating func add(_ name: String, kind: ArchiveTensor.Kind, shape: [Int], data: [UnsafeRawBufferPointer]) throws(CheckpointError) {
+    ///
+    /// - Parameter group: columns per scale; nil means the archive's.
+    mutating func add(
+        _ name: String, kind: ArchiveTensor.Kind, group: Int? = nil, shape: [Int], data: [UnsafeRawBufferPointer]
+    ) throws(CheckpointError) {
         try write { file throws(SystemError) in try file.align(to: ArchiveHeader.alignment) }
         let part = try append(name, data, compresses: data.allSatisfy(Self.isCompressible))
-        index.tensors.append(ArchiveTensor(part: part, kind: kind, shape: shape))
+        index.tensors.append(ArchiveTensor(part: part, kind: kind, group: group ?? index.group, shape: shape))
     }
 
     /// Adds a section, compressed when that makes it smaller.

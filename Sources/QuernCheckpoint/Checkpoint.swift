@@ -20,7 +20,18 @@ public struct TensorInfo: Sendable, Equatable {
     /// Where they start.
     public let fileOffset: Int
     /// May become integers (see `ExpectedTensor`).
-    public internal(set) var isQuantizable = false
+    public internal(set) var isQuantizable: Bool
+
+    public init(
+        name: String, shape: [Int], storage: String, byteCount: Int, fileOffset: Int, isQuantizable: Bool = false
+    ) {
+        self.isQuantizable = isQuantizable
+        self.name = name
+        self.shape = shape
+        self.storage = storage
+        self.byteCount = byteCount
+        self.fileOffset = fileOffset
+    }
 
     public var rows: Int { shape.count == 2 ? shape[0] : 1 }
     public var columns: Int { shape.last ?? 0 }

@@ -16,7 +16,7 @@ public struct PackReport: Sendable {
 
 public struct PackOptions: Sendable {
     public var group = GroupSize.automatic
-    /// Of the weights; see `WeightBits.forTensor`.
+    /// Of the weights; see `TileShape.packed`.
     public var bits = WeightBits.eight
     public var threads = 2
     /// Name clients will use; nil takes the source's.
@@ -80,8 +80,8 @@ public enum Packer {
             return try writer.add(
                 tensor.name, kind: .f32, shape: tensor.shape, data: [UnsafeRawBufferPointer(floats)])
         }
-        let shape = TileShape(
-            rows: tensor.rows, columns: tensor.columns, group: group, bits: options.bits.forTensor(named: tensor.name))
+        let shape = TileShape.packed(
+            named: tensor.name, rows: tensor.rows, columns: tensor.columns, group: group, bits: options.bits)
         let region = try MemoryRegion(byteCount: shape.valueByteCount + shape.scaleCount * 2)
         try region.withBytes { bytes in
             let values = UnsafeMutableRawBufferPointer(rebasing: bytes[..<shape.valueByteCount])
@@ -90,7 +90,7 @@ public enum Packer {
                 source, tensor: tensor.name, shape: shape, values: values, scales: scales, threads: options.threads)
             report.receipt.tensors.append(TensorReceipt(name: tensor.name, error: error))
             try writer.add(
-                tensor.name, kind: ArchiveTensor.Kind(shape.bits), shape: tensor.shape,
+                tensor.name, kind: ArchiveTensor.Kind(shape.bits), group: shape.group, shape: tensor.shape,
                 data: [UnsafeRawBufferPointer(values), UnsafeRawBufferPointer(scales)])
         }
     }

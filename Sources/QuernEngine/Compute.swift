@@ -27,6 +27,7 @@ final class Compute {
     let deltaNet: DeltaNetBuffers?
     let experts: ExpertBuffers?
     let logits: Floats      // [maxLogitRows, vocabularySize]
+    let spareLogits: Floats // [vocabularySize]: for a sampler that must leave the row as it is
     private let arena: Arena
 
     init(
@@ -69,6 +70,7 @@ final class Compute {
                 heads: config.headCount, kvHeads: config.kvHeadCount, headDim: config.headDim,
                 threads: pool.threadCount))
         logits = try arena.floats(maxLogitRows * config.vocabularySize)
+        spareLogits = try arena.floats(config.vocabularySize)
     }
 
     var scratchByteCount: Int { arena.byteCount }

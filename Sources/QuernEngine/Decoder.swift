@@ -53,9 +53,8 @@ final class Decoder {
         weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
     }
 
-    /// Computes the step; logits of row i of `step.logitRows` land in `compute.logits[i * vocabularySize...]`.
+    /// Computes the residual stream after the last layer of every token of the step, in `compute.hidden`.
     func forward(_ step: borrowing StepBatch, memory: SequenceMemory, compute: Compute) {
-        let hiddenSize = config.hiddenSize
         embedding.lookUp(step, compute: compute)
         for layer in layers {
             normalize(compute.hidden, layer.tokenNorm, rows: step.count, compute)
@@ -69,17 +68,32 @@ final class Decoder {
             case .mixture(let mixture): mixture.forward(tokens: step.count, compute: compute)
             }
         }
-        guard step.logitCount > 0 else { return }
-        for row in 0..<step.logitCount {
-            let source = compute.hidden.slice(from: Int(step.logitRows[row]) * hiddenSize, count: hiddenSize)
-            compute.kernels.rmsNorm(
-                source, stride: hiddenSize, weight: finalNorm,
-                into: compute.normed.slice(from: row * hiddenSize, count: hiddenSize), stride: hiddenSize, rows: 1,
-                width: hiddenSize, epsilon: shape.epsilon, pool: compute.pool)
+    }
+
+    /// After `forward`: logits of the tokens `step.logitRows[rows]` land in `compute.logits[i * vocabularySize...]`.
+    ///
+    /// - Precondition: at most `compute.maxLogitRows` rows.
+    func project(_ rows: Range<Int>, of step: borrowing StepBatch, compute: Compute) {
+        for (row, wanted) in rows.enumerated() {
+            normalizeFinal(Int(step.logitRows[wanted]), into: row, compute: compute)
         }
         compute.project(
-            compute.normed, stride: hiddenSize, tokens: step.logitCount,
+            compute.normed, stride: config.hiddenSize, tokens: rows.count,
             head.into(compute.logits, stride: config.vocabularySize))
+    }
+
+    /// After `forward`: the final hidden state of a token of the step, valid until the next call.
+    func finalState(of token: Int, compute: Compute) -> Floats {
+        normalizeFinal(token, into: 0, compute: compute)
+        return compute.normed.slice(from: 0, count: config.hiddenSize)
+    }
+
+    private func normalizeFinal(_ token: Int, into row: Int, compute: Compute) {
+        let width = config.hiddenSize
+        compute.kernels.rmsNorm(
+            compute.hidden.slice(from: token * width, count: width), stride: width, weight: finalNorm,
+            into: compute.normed.slice(from: row * width, count: width), stride: width, rows: 1, width: width,
+            epsilon: shape.epsilon, pool: compute.pool)
     }
 
     private func normalize(_ x: Floats, _ weight: Floats, rows: Int, _ compute: Compute) {

@@ -54,6 +54,8 @@ public enum Precision: String, Sendable, CaseIterable {
 public struct EngineInfo: Sendable {
     public let config: ModelConfig
     public let contextLength: Int
+    /// Sequences computed together.
+    public let maxSequences: Int
     /// Ids that prompts may hold and that can be generated: 0..<tokenCount.
     public let tokenCount: Int
     public let threads: Int
@@ -118,20 +120,26 @@ public final class Engine: Sendable {
     ///   requests wait already.
     /// - Returns: the request's id and its events; the stream ends after `finished` or `failed`. Dropping it cancels.
     public func submit(_ request: GenerationRequest) throws(EngineError) -> (id: UInt64, events: AsyncStream<GenerationEvent>) {
-        try validate(request.prompt)
-        let room = info.contextLength - request.prompt.count
-        guard room > 0 else {
-            throw .contextLengthExceeded(prompt: request.prompt.count, limit: info.contextLength)
-        }
+        try validate(request)
         let permit = try permits.take(owner: request.domain.owner)
         let id = nextID.wrappingAdd(1, ordering: .relaxed).oldValue
         let (stream, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
         sink.onTermination = { [inbox] reason in
             if case .cancelled = reason { inbox.post(.cancel(id)) }
         }
-        let maxTokens = min(request.maxTokens ?? room, room)
+        let room = info.contextLength - request.prompt.count
+        let maxTokens = request.pooling == nil ? min(request.maxTokens ?? room, room) : 0
         inbox.post(.submit(Submission(id: id, request: request, maxTokens: maxTokens, sink: sink, permit: permit)))
         return (id, stream)
+    }
+
+    /// What `submit` checks but for the queue.
+    public func validate(_ request: GenerationRequest) throws(EngineError) {
+        try validate(request.prompt)
+        let least = request.pooling != nil || request.maxTokens == 0 ? 0 : 1
+        guard request.prompt.count <= info.contextLength - least else {
+            throw .contextLengthExceeded(prompt: request.prompt.count, limit: info.contextLength)
+        }
     }
 
     /// Ends a request at the next step; its stream reports `finished(.cancelled, …)`.

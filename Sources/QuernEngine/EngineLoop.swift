@@ -25,8 +25,7 @@ final class EngineLoop {
         self.compute = compute
         self.memory = memory
         self.scheduler = scheduler
-        step = try StepBatch(
-            capacity: compute.maxTokens, maxLogitRows: compute.maxLogitRows, maxRuns: memory.sequenceSlots)
+        step = try StepBatch(capacity: compute.maxTokens, maxRuns: memory.sequenceSlots)
     }
 
     /// Runs until drained. `publish` receives the counters after every step.
@@ -43,7 +42,7 @@ final class EngineLoop {
                 decoder.forward(step, memory: memory, compute: compute)
                 totals.steps += 1
                 scheduler.shareComputed()
-                sampleAndDeliver()
+                deliver()
             }
             publish(statistics())
         }
@@ -62,7 +61,8 @@ final class EngineLoop {
         switch command {
         case .submit(let submission):
             guard !isDraining else { return fail(submission.sink, .shuttingDown) }
-            scheduler.enqueue(SequenceState(submission, tokenCount: tokenCount, submitted: clock.now))
+            scheduler.enqueue(SequenceState(
+                submission, tokenCount: tokenCount, hiddenSize: decoder.config.hiddenSize, submitted: clock.now))
         case .cancel(let id):
             if let sequence = scheduler.remove(id: id) { finish(sequence, .cancelled) }
         case .drain:
@@ -72,15 +72,20 @@ final class EngineLoop {
         }
     }
 
-    private func sampleAndDeliver() {
-        let width = decoder.config.vocabularySize
+    /// Hands every sequence what the step computed for it, and lets go of those that are over.
+    private func deliver() {
         let now = clock.now
-        for (row, index) in scheduler.sampled.enumerated() {
-            let logits = compute.logits.slice(from: row * width, count: tokenCount)
-            let kernels = compute.kernels
-            scheduler.update(index) { $0.accept(logits, kernels: kernels, now: now) }
+        for (index, token) in scheduler.pooledTokens {
+            let state = decoder.finalState(of: token, compute: compute)
+            scheduler.update(index) { $0.pooled?.add(state) }
         }
-        totals.generatedTokens += scheduler.sampled.count
+        projectRows { row, index in
+            let logits = row.slice(from: 0, count: tokenCount)
+            let (sequence, purpose) = scheduler.logitUses[index]
+            scheduler.update(sequence) { $0.take(logits, for: purpose, compute: compute, now: now) }
+            if purpose == .nextToken { totals.generatedTokens += 1 }
+        }
+        scheduler.updateAll { $0.reportPrompt() }
         scheduler.removeAll { sequence in
             guard let outcome = sequence.outcome else { return false }
             switch outcome {
@@ -91,6 +96,18 @@ final class EngineLoop {
             totals.cachedTokens += sequence.usage().cachedTokens
             totals.finishedSequences += 1
             return true
+        }
+    }
+
+    /// Logits of the step's rows, one after the other; as many at a time as there is room for.
+    private func projectRows(_ body: (_ row: Floats, _ index: Int) -> Void) {
+        let width = decoder.config.vocabularySize
+        var start = 0
+        while start < step.logitCount {
+            let rows = start..<min(start + compute.maxLogitRows, step.logitCount)
+            decoder.project(rows, of: step, compute: compute)
+            for row in rows { body(compute.logits.slice(from: (row - start) * width, count: width), row) }
+            start = rows.upperBound
         }
     }
 
@@ -127,41 +144,20 @@ final class EngineLoop {
         }
         for index in 0..<blocks.count { blocks[index] = Int32(index) }   // the pool is idle: every block is free
         memory.states.reset(0)
-        let width = decoder.config.vocabularySize
         var rows: [Int: [Float]] = [:]
         var start = 0
         while start < count {
             step.reset()
-            while start + step.count < count, step.count < scheduler.limits.prefillChunk, step.logitCount < compute.maxLogitRows {
-                let position = start + step.count
+            let end = min(start + scheduler.limits.prefillChunk, count)
+            for position in start..<end {
                 step.append(
                     request.tokens[position], position: position, blocks: blocks, slot: 0,
                     needsLogits: request.positions.contains(position))
             }
             decoder.forward(step, memory: memory, compute: compute)
-            for row in 0..<step.logitCount {
-                rows[start + Int(step.logitRows[row])] = Array(compute.logits.slice(from: row * width, count: width).buffer)
-            }
-            start += step.count
+            projectRows { row, index in rows[start + Int(step.logitRows[index])] = Array(row.buffer) }
+            start = end
         }
         return .success(request.positions.sorted().compactMap { rows[$0] })
-    }
-}
-
-extension SequenceState {
-    /// Samples the next token, delivers it and decides whether the sequence is over.
-    fileprivate mutating func accept(_ logits: Floats, kernels: Kernels, now: ContinuousClock.Instant) {
-        guard let token = sampler.sample(logits, kernels: kernels) else {
-            outcome = .failed(.numericFault)
-            return
-        }
-        if firstToken == nil { firstToken = now }
-        tokens.append(token)
-        if request.stopTokens.contains(token) {
-            outcome = .finished(.stop)
-            return
-        }
-        sink.yield(.token(token))
-        if generatedCount >= maxTokens { outcome = .finished(.length) }
     }
 }

@@ -6,11 +6,21 @@ public typealias TokenID = Int32
 /// A prompt to continue.
 public struct GenerationRequest: Sendable {
     public var prompt: [TokenID]
-    /// Most tokens to generate; nil runs to the end of the context.
+    /// Most tokens to generate; nil runs to the end of the context, 0 computes the prompt only.
     public var maxTokens: Int?
     /// Tokens that end the completion; they are counted but not delivered.
     public var stopTokens: Set<TokenID>
     public var sampling: SamplingParameters
+    /// Stop tokens are not chosen before so many tokens.
+    public var minTokens = 0
+    /// Give the log-probability of every generated token, and of so many likeliest ones.
+    public var topLogprobs: Int?
+    /// Give those of the prompt's tokens too; needs `topLogprobs`.
+    public var scoresPrompt = false
+    /// Tell how much of the prompt is computed while it is.
+    public var reportsProgress = false
+    /// Pool the prompt's final hidden states; nothing is generated.
+    public var pooling: Pooling?
     public var priority = Priority.normal
     /// Who asks: shares are fair between owners, and cached prefixes are never used across domains.
     public var domain = CacheDomain()
@@ -21,6 +31,9 @@ public struct GenerationRequest: Sendable {
         self.stopTokens = stopTokens
         self.sampling = sampling
     }
+
+    /// Something is wanted of every position of the prompt, so that cached ones are of no use.
+    var needsWholePrompt: Bool { scoresPrompt || pooling == .mean }
 }
 
 /// Why a completion ended.
@@ -55,7 +68,15 @@ public struct Timings: Sendable, Equatable {
 /// One event in the life of a request. Failure is an event, not a thrown error.
 public enum GenerationEvent: Sendable {
     case started(cachedTokens: Int)
+    /// So many of the prompt's tokens are computed.
+    case progress(Int)
+    /// Of the prompt's tokens but the first, which nothing predicts; once the prompt is computed.
+    case promptLogprobs([TokenLogprobs])
+    /// Of the next token, before it; also of a stop token, which is not delivered itself.
+    case logprobs(TokenLogprobs)
     case token(TokenID)
+    /// The pooled prompt, of length one.
+    case embedding([Float])
     case finished(FinishReason, Usage, Timings)
     case failed(EngineError)
 }
@@ -77,7 +98,7 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .emptyPrompt: "the prompt is empty"
         case .contextLengthExceeded(let prompt, let limit):
-            "the prompt has \(prompt) tokens; the context holds \(limit) including at least one generated token"
+            "the prompt has \(prompt) tokens; the context holds \(limit) with the tokens to generate"
         case .tokenOutOfRange(let index, let token, let size):
             "prompt token \(index) is \(token); the vocabulary has \(size) tokens"
         case .queueFull(let limit): "the queue holds its limit of \(limit) requests"

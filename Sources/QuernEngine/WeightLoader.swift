@@ -57,7 +57,7 @@ final class WeightLoader {
         switch precision {
         case .int8, .int8Fast:
             let shape = (checkpoint as? Archive)?.tiles(of: name)
-                ?? TileShape(rows: rows, columns: columns, group: group, bits: bits.forTensor(named: name))
+                ?? .packed(named: name, rows: rows, columns: columns, group: group, bits: bits)
             let matrix = try QuantizedMatrix(shape, in: arena)
             if checkpoint is Archive {
                 deferred.append(DeferredRead(name: name, matrix: matrix))

@@ -6,26 +6,63 @@ import QuernEngine
 import QuernJSON
 import QuernModel
 
+/// Who asks, as far as the engine cares.
+struct Sender: Sendable {
+    /// Nil when the kernel does not say; then the request shares with others of its kind only.
+    let userID: UInt32?
+
+    func domain(salt: String?) -> CacheDomain {
+        CacheDomain(owner: userID ?? .max, salt: Array((salt ?? "").utf8))
+    }
+}
+
+extension ChatPrompt {
+    init(_ fields: ChatFields) {
+        self.init(messages: fields.messages)
+        variables = fields.templateVariables
+        addGenerationPrompt = fields.addsGenerationPrompt
+        continuesFinalMessage = fields.continuesFinalMessage
+    }
+}
+
+extension Prompt {
+    init(_ plain: PlainPrompt, parsesSpecial: Bool = false) {
+        switch plain {
+        case .text(let text): self = .text(text, parseSpecial: parsesSpecial)
+        case .tokens(let tokens): self = .tokens(tokens)
+        }
+    }
+}
+
+extension Priority {
+    init(_ name: PriorityName?) {
+        switch name {
+        case .interactive?: self = .interactive
+        case .batch?: self = .batch
+        case .default?, nil: self = .normal
+        }
+    }
+}
+
 extension Backend {
-    func request(_ chat: ChatCompletionRequest) throws(APIError) -> TextRequest {
-        var prompt = ChatPrompt(messages: chat.messages)
-        prompt.variables = chat.templateVariables
-        return try request(chat.generation, prompt: .chat(prompt))
+    func request(_ chat: ChatCompletionRequest, from sender: Sender) -> TextRequest {
+        var request = request(chat.generation, prompt: .chat(ChatPrompt(chat.chat)), from: sender)
+        request.topLogprobs = chat.logprobs
+        return request
     }
 
-    func request(_ completion: CompletionRequest) throws(APIError) -> TextRequest {
-        switch completion.prompt {
-        case .text(let text): try request(completion.generation, prompt: .text(text, parseSpecial: completion.parsesSpecial))
-        case .tokens(let tokens): try request(completion.generation, prompt: .tokens(tokens))
+    /// One request per prompt.
+    func requests(_ completion: CompletionRequest, from sender: Sender) -> [TextRequest] {
+        completion.prompts.map { plain in
+            var request = request(
+                completion.generation, prompt: Prompt(plain, parsesSpecial: completion.parsesSpecial), from: sender)
+            request.topLogprobs = completion.logprobs
+            request.scoresPrompt = completion.echoes && completion.logprobs != nil
+            return request
         }
     }
 
-    private func request(_ fields: GenerationFields, prompt: Prompt) throws(APIError) -> TextRequest {
-        if let name = fields.model, name != model.info.id {
-            throw APIError(
-                status: 404, type: "not_found_error", code: "model_not_found", param: "model",
-                message: "the model \"\(name.prefix(128))\" is not loaded; this daemon serves \"\(model.info.id)\"")
-        }
+    private func request(_ fields: GenerationFields, prompt: Prompt, from sender: Sender) -> TextRequest {
         var sampling = SamplingParameters(defaults: model.generationDefaults)
         if let value = fields.temperature { sampling.temperature = Float(value) }
         if let value = fields.topP { sampling.topP = Float(value) }
@@ -37,20 +74,34 @@ extension Backend {
         sampling.seed = fields.seed
         sampling.logitBias = fields.logitBias
         var request = TextRequest(prompt: prompt, maxTokens: fields.maxTokens, sampling: sampling)
+        request.minTokens = fields.minTokens
         request.stop = fields.stop
         request.stopTokenIDs = fields.stopTokenIDs
         request.ignoreEOS = fields.ignoreEOS
+        request.reportsProgress = fields.returnsProgress
+        request.priority = Priority(fields.priority)
+        request.domain = sender.domain(salt: fields.cacheSalt)
         return request
+    }
+
+    /// - Throws: 404 when a request names a model that is not this one.
+    func checkModel(_ name: String?, param: String = "model") throws(APIError) {
+        guard let name, name != model.info.id else { return }
+        throw APIError(
+            status: 404, type: "not_found_error", code: "model_not_found", param: param,
+            message: "the model \"\(name.prefix(128))\" is not loaded; this daemon serves \"\(model.info.id)\"")
     }
 }
 
 extension APIError {
     /// The documented status and code of everything that can be wrong with a request.
-    init(_ error: RequestError) {
+    ///
+    /// - Parameter promptField: the field that the prompt came in.
+    init(_ error: RequestError, promptField: String = "prompt") {
         switch error {
         case .contextLengthExceeded(let prompt, let limit):
             self.init(
-                status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: "messages",
+                status: 400, type: "exceed_context_size_error", code: "context_length_exceeded", param: promptField,
                 message: error.description)
             details.append("n_prompt_tokens", .int(Int64(prompt)))
             details.append("n_ctx", .int(Int64(limit)))
@@ -58,20 +109,33 @@ extension APIError {
         case .ownerQueueFull: self.init(status: 429, type: "rate_limit_error", code: "user_queue_full", message: error.description)
         case .queueTimeout: self.init(status: 503, type: "overloaded_error", code: "queue_timeout", message: error.description)
         case .shuttingDown: self.init(status: 503, type: "unavailable_error", code: "shutting_down", message: error.description)
-        case .emptyPrompt: self = .invalid("prompt", error.description, code: "empty_prompt")
-        case .noTokenizer: self = .invalid("prompt", error.description, code: "no_tokenizer")
-        case .noChatTemplate: self = .invalid("messages", error.description, code: "template_unusable")
-        case .templateFailed: self = .invalid("messages", error.description, code: "template_failed")
-        case .invalid(let param, let message): self = .invalid(param, message)
+        case .emptyPrompt: self = .invalid(promptField, error.description, code: "empty_prompt")
+        case .noTokenizer: self = .invalid(promptField, error.description, code: "no_tokenizer")
+        case .noChatTemplate: self = .invalid(promptField, error.description, code: "template_unusable")
+        case .templateFailed: self = .invalid(promptField, error.description, code: "template_failed")
+        case .invalid(let param, let message): self = .invalid(param == "prompt" ? promptField : param, message)
         case .failed: self.init(status: 500, type: "server_error", code: "failed", message: error.description)
+        }
+    }
+
+    /// Runs `body`, whose `RequestError`s concern the prompt in `field`.
+    static func naming<Value>(_ field: String, _ body: () throws(RequestError) -> Value) throws(APIError) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw APIError(error, promptField: field)
         }
     }
 }
 
 extension Measurements {
     init(_ usage: Usage, _ timings: Timings) {
-        self.init(
-            promptTokens: usage.promptTokens, cachedTokens: usage.cachedTokens, completionTokens: usage.completionTokens,
-            queueMS: timings.queueMS, promptMS: timings.promptMS, predictedMS: timings.predictedMS)
+        self.init()
+        promptTokens = usage.promptTokens
+        cachedTokens = usage.cachedTokens
+        completionTokens = usage.completionTokens
+        queueMS = timings.queueMS
+        promptMS = timings.promptMS
+        predictedMS = timings.predictedMS
     }
 }

@@ -92,7 +92,7 @@ struct PipeServer: Service {
         var hasWritten = false
         for await event in generation {
             switch event {
-            case .started: break
+            case .started, .progress, .promptLogprobs, .logprobs: break
             case .text(let piece, _) where !piece.isEmpty:
                 hasWritten = true
                 try await outbound.write(ByteBuffer(string: piece))

@@ -16,3 +16,14 @@ extension Logger {
             ])
     }
 }
+
+extension Logger {
+    /// Lines about what `peer` asked for.
+    func naming(_ peer: PeerCredentials?) -> Logger {
+        guard let peer else { return self }
+        var copy = self
+        copy[metadataKey: "uid"] = "\(peer.userID)"
+        copy[metadataKey: "pid"] = "\(peer.processID)"
+        return copy
+    }
+}

@@ -22,13 +22,14 @@ public enum QuernServer {
     ) async throws {
         umask(0o177)        // the sockets are their owner's alone from the moment they are bound
         let backend = Backend(model: model, limits: limits, version: version)
+        let ledger = ConnectionLedger(limit: limits.connections, limitPerUser: limits.connectionsPerUser)
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let application = Application(
-            router: makeRouter(backend),
+            router: backend.makeRouter(),
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [FlushBeforeClose()],
+                    additionalChannelHandlers: [FlushBeforeClose(), ConnectionGuard(limits: limits, ledger: ledger)],
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
                         maxHeaderFieldCount: limits.headerCount))),
@@ -49,14 +50,6 @@ public enum QuernServer {
         endpoint.close()
         try await group.shutdownGracefully()
         try outcome.get()
-    }
-
-    static func makeRouter(_ backend: Backend) -> Router<QuernRequestContext> {
-        let router = Router(context: QuernRequestContext.self)
-        router.addMiddleware { ErrorMiddleware() }
-        backend.addOperations(to: router)
-        backend.addCompletions(to: router)
-        return router
     }
 }
 

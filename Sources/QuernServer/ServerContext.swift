@@ -1,4 +1,5 @@
 // What a request handler may use: the model, limits, and the connection it answers on.
+import Foundation
 import Hummingbird
 import Logging
 import NIOCore
@@ -7,9 +8,21 @@ import QuernEngine
 
 /// Settings of the HTTP surface.
 public struct ServerLimits: Sendable {
-    public var bodyBytes = 32 << 20
+    public var requestLineBytes = 8 << 10
     public var headerBytes = 32 << 10
     public var headerCount = 100
+    public var bodyBytes = 32 << 20
+    /// From the first byte of a request to the end of its head.
+    public var headerTimeout = Duration.seconds(10)
+    /// Longest pause in a body, and the slack of a slow one.
+    public var bodyIdleTimeout = Duration.seconds(10)
+    /// Least average speed of a body.
+    public var bodyBytesPerSecond = 16 << 10
+    public var keepAliveTimeout = Duration.seconds(75)
+    /// How long an answer may wait for a reader that does not read.
+    public var stalledReaderTimeout = Duration.seconds(30)
+    public var connections = 1024
+    public var connectionsPerUser = 256
     public var pingInterval = Duration.seconds(10)
     public var pipeIdleTimeout = Duration.seconds(10)
 
@@ -18,11 +31,18 @@ public struct ServerLimits: Sendable {
 
 struct QuernRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    let channel: any Channel
+    private let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
+    }
+
+    /// The connection of this request.
+    func connection() async throws -> Connection {
+        try await channel.eventLoop.submit { [channel] in
+            try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self).connection
+        }.get()
     }
 }
 
@@ -31,6 +51,9 @@ struct Backend: Sendable {
     let model: LoadedModel
     let limits: ServerLimits
     let version: String
+    let metrics = Metrics()
+    /// In seconds since 1970.
+    let started = Date().timeIntervalSince1970
 
     var fingerprint: String { "quern-\(version)-\(model.info.precision.rawValue)-\(model.info.instructionSet)" }
 }

@@ -14,7 +14,7 @@ import Testing
         try QuernBinary.run(arguments, input: Array(input.utf8), environment: environment, folder: folder.url)
     }
 
-    @Test(arguments: ["serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "eval", "status"])
+    @Test(arguments: ["serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "eval", "status", "top"])
     func everyCommandHasHelpWithExamples(_ command: String) throws {
         let help = try quern(command, "--help")
         #expect(help.status == 0)
@@ -135,20 +135,6 @@ import Testing
         #expect(try quern("logits", bare, "--tokens", "a").status == 2)
         #expect(try quern("logits", bare, "--tokens", "1", "--positions", "5").status == 2)
         #expect(try quern("logits", bare, "--tokens", "1", "--isa", "mmx").error.contains("mmx"))
-    }
-
-    @Test func benchReportsEveryLoad() throws {
-        let result = try quern("bench", tiny, "-p", "16,40", "-n", "6", "--batch", "1,3", "-r", "1", "--json")
-        #expect(result.status == 0, "\(result.error)")
-        let json = try JSONValue(parsing: result.output)
-        let results = json["results"]?.arrayValue ?? []
-        #expect(results.map { $0["kind"]?.stringValue } == ["prefill", "prefill", "decode", "decode"])
-        #expect(results.map { $0["tokens"]?.intValue } == [16, 40, 6, 6])
-        #expect(results.map { $0["batch"]?.intValue } == [1, 1, 1, 3])
-        #expect(results.allSatisfy { ($0["tokens_per_second"]?.doubleValue ?? 0) > 0 && ($0["wall_share"]?.doubleValue ?? 0) > 0 })
-        #expect((json["walls"]?["read_gb_per_second"]?.doubleValue ?? 0) > 0)
-        #expect(try quern("bench", tiny, "-p", "0").status == 2)
-        #expect(try quern("bench", tiny, "--batch", "1,x").status == 2)
     }
 
     @Test func evaluation() throws {

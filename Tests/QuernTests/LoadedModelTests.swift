@@ -33,7 +33,7 @@ import Testing
             switch event {
             case .text(let piece, _): text += piece
             case .finished(let why, let counts, _): (reason, usage) = (why, counts)
-            case .started, .failed: break
+            case .started, .progress, .promptLogprobs, .logprobs, .failed: break
             }
         }
         return (text, reason, usage)
@@ -77,7 +77,7 @@ import Testing
         #expect(throws: RequestError.self) { try model.generate(greedy(.tokens([-1]))) }
         #expect(throws: RequestError.self) { try model.generate(greedy(.tokens([1])) { $0.stopTokenIDs = [99999] }) }
         #expect(throws: RequestError.self) { try model.generate(greedy(.tokens([1])) { $0.sampling.logitBias = [-4: 1] }) }
-        #expect(throws: RequestError.self) { try model.generate(greedy(.tokens([1]), max: 0)) }
+        #expect(throws: RequestError.self) { try model.generate(greedy(.tokens([1]), max: -1)) }
     }
 
     @Test func oneBadRequestLeavesOthersUntouched() async throws {

@@ -1,42 +1,97 @@
-// What the bench makes a model do: prefill one long prompt, or decode several sequences together.
+// What the bench makes a model do: prefill a prompt, or decode several sequences together, at some depth of context.
+//
+// Invariant: every token that is counted is computed. What stands before (the depth) is the same in every round, so that the
+// prefix cache provides it; the tokens after it are drawn anew each time.
 import Foundation
 import Quern
 import QuernEngine
+import QuernMeasure
+import QuernTensor
 
 struct BenchLoad {
     let model: LoadedModel
+    /// Separates the bench's cached prefixes from those of another process of this bench: a prompt measured before, even of
+    /// random tokens, is never found again.
+    private let salt = UInt64.random(in: 0 ... .max)
 
-    /// Tokens of prompt before each sequence that decodes.
-    private static let decodePrompt = 32
+    init(model: LoadedModel) { self.model = model }
 
-    private func request(prompt count: Int, generating tokens: Int, seed: Int = 0) -> TextRequest {
-        let limit = min(model.info.vocabularySize, 10_000)
-        let prompt = (0..<count).map { TokenID(truncatingIfNeeded: ($0 * 7 + seed * 131 + 11) % limit) }
-        var request = TextRequest(prompt: .tokens(prompt), maxTokens: tokens)
+    private func tokens(_ count: Int, using random: inout some RandomNumberGenerator) -> [TokenID] {
+        let limit = TokenID(clamping: min(model.info.vocabularySize, 10_000))
+        return (0..<count).map { _ in TokenID.random(in: 0..<limit, using: &random) }
+    }
+
+    /// `depth` tokens that follow from `sequence`, then `fresh` random ones.
+    private func request(depth: Int, fresh: Int, generating count: Int, sequence: Int = 0) -> TextRequest {
+        var repeatable = RandomSource(seed: salt &+ UInt64(sequence))
+        var random = SystemRandomNumberGenerator()
+        let prompt = tokens(depth, using: &repeatable) + tokens(fresh, using: &random)
+        var request = TextRequest(prompt: .tokens(prompt), maxTokens: count)
         request.sampling.temperature = 0
         request.ignoreEOS = true
-        // A prompt measured before must be computed again.
-        request.domain.salt = withUnsafeBytes(of: UInt64.random(in: 0 ... .max)) { [UInt8]($0) }
+        request.domain.salt = withUnsafeBytes(of: depth > 0 ? salt : random.next()) { [UInt8]($0) }
         return request
     }
 
-    /// Prompt tokens per second, first token included.
-    func prefill(_ tokens: Int) async throws -> Double {
-        for await event in try model.generate(request(prompt: tokens, generating: 1)) {
+    /// A measured rate and what a token cost.
+    struct Sample {
+        /// Tokens per second.
+        let rate: Double
+        let bytesPerToken: Double
+    }
+
+    /// Prompt tokens per second after `depth` others, the first answer token included.
+    func prefill(_ count: Int, depth: Int) async throws -> Sample {
+        if depth > 0 { _ = try await measure(request(depth: depth, fresh: 0, generating: 1)) }
+        let before = model.statistics
+        let (usage, timings) = try await measure(request(depth: depth, fresh: count, generating: 1))
+        let steps = await steps(after: before)
+        let computed = usage.promptTokens - usage.cachedTokens
+        guard computed <= count + 1 else {
+            throw Failure.general("the key and value cache does not keep \(depth) tokens: a smaller --depth or another --kv is needed")
+        }
+        let info = model.info
+        let weights = Double(steps * (info.weightBytes - info.headBytes) + info.headBytes)
+        let cache = Double(steps * depth) * cacheBytesPerToken + Double(computed) * cacheBytesPerToken
+        return Sample(rate: Double(computed) * 1000 / timings.promptMS, bytesPerToken: (weights + cache) / Double(computed))
+    }
+
+    private func measure(_ request: TextRequest) async throws -> (Usage, Timings) {
+        for await event in try model.generate(request) {
             switch event {
-            case .finished(_, let usage, let timings): return Double(usage.promptTokens) * 1000 / timings.promptMS
+            case .finished(_, let usage, let timings): return (usage, timings)
             case .failed(let error): throw error
-            case .started, .text: break
+            case .started, .progress, .promptLogprobs, .logprobs, .text: break
             }
         }
         throw Failure.general("the engine stopped")
     }
 
+    /// Forward passes since `before`; the engine publishes its counters just after the last event.
+    private func steps(after before: EngineStatistics) async -> Int {
+        while model.statistics.finishedSequences == before.finishedSequences { await Task.yield() }
+        return model.statistics.steps - before.steps
+    }
+
+    /// Keys and values of one token in all layers.
+    private var cacheBytesPerToken: Double {
+        let tokens = model.statistics.blockCount * KVStorage.blockSize
+        return tokens > 0 ? Double(model.info.cacheBytes) / Double(tokens) : 0
+    }
+
     /// Tokens per second of all sequences together, counted while all of them decode.
-    func decode(_ tokens: Int, batch: Int) async throws -> Double {
+    func decode(_ count: Int, depth: Int, batch: Int) async throws -> Sample {
+        let blocks = (max(1, depth) + count + KVStorage.blockSize - 1) / KVStorage.blockSize * batch
+        guard model.statistics.blockCount == 0 || blocks <= model.statistics.blockCount else {
+            throw Failure.general(
+                "\(batch) sequences of \(depth + count) tokens need \(blocks) blocks of keys and values, the cache has "
+                    + "\(model.statistics.blockCount): a smaller --batch or --depth, or --kv int8")
+        }
         let times = try await withThrowingTaskGroup(of: [ContinuousClock.Instant].self) { group in
             for number in 0..<batch {
-                let generation = try model.generate(request(prompt: Self.decodePrompt, generating: tokens, seed: number))
+                // With a depth, its last token is the one that is computed first.
+                let generation = try model.generate(
+                    request(depth: depth, fresh: depth > 0 ? 0 : 1, generating: count, sequence: number))
                 group.addTask {
                     var times: [ContinuousClock.Instant] = []
                     for await event in generation {
@@ -54,6 +109,9 @@ struct BenchLoad {
         // A model so small that its sequences do not overlap is timed from its first token to its last.
         let window = end > start ? (start, end) : (first, last)
         let counted = times.reduce(0) { sum, list in sum + list.count { $0 > window.0 && $0 <= window.1 } }
-        return Double(counted) / ((window.1 - window.0) / .seconds(1))
+        let context = Double(depth) + Double(count) / 2
+        return Sample(
+            rate: Double(counted) / ((window.1 - window.0) / .seconds(1)),
+            bytesPerToken: Double(model.info.weightBytes) / Double(batch) + context * cacheBytesPerToken)
     }
 }

@@ -36,6 +36,17 @@ struct DaemonClient: Sendable {
         return answer
     }
 
+    /// An answer that is not JSON.
+    func getText(_ path: String) async throws -> String {
+        var text = ""
+        try await exchange(.GET, path, body: nil) { status, body in
+            let bytes = try await Self.collect(&body)
+            guard status == .ok else { throw Self.failure((try? JSONValue(parsing: bytes)) ?? .null) }
+            text = String(decoding: bytes, as: UTF8.self)
+        }
+        return text
+    }
+
     /// Posts `body` and hands every event to `onEvent` until it returns false or the stream ends.
     func stream(_ path: String, _ body: JSONValue, _ onEvent: (JSONValue) throws -> Bool) async throws {
         try await exchange(.POST, path, body: body) { status, parts in

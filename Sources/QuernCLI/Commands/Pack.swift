@@ -27,9 +27,10 @@ struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Pack a checkpoint into a .quern archive: integer weights in kernel layout, tokenizer and template included.",
         discussion: """
-            The archive appears under its name only when it is complete. Groups of 64 columns share a scale; a source that is \
-            Q8_0 throughout keeps its own integers and scales (groups of 32). --bits 6 and 4 trade exactness for memory and speed of \
-            decoding; the receipt (`quern inspect`) says how much. The embedding and the head keep at least six bits.
+            The archive appears under its name only when it is complete. Groups of 64 columns share a scale, of 32 where the source \
+            is mostly integers in blocks of 32 (Q8_0, Q5_0, Q4_0), which eight bits then hold as they are. --bits 6 and 4 trade \
+            exactness for memory and speed of decoding; the receipt (`quern inspect`) says how much. The embedding and the head \
+            keep at least six bits, and groups of 32.
 
             Examples:
               quern pack qwen2.5-coder-0.5b-instruct-q4_k_m.gguf -o models/qwen.quern

@@ -83,7 +83,7 @@ struct Run: AsyncParsableCommand {
         defer { withExtendedLifetime(interrupt) {} }
         for await event in generation {
             switch event {
-            case .started: break
+            case .started, .progress, .promptLogprobs, .logprobs: break
             case .text(let piece, _):
                 if try answer.write(piece) == .closed { generation.cancel() }
             case .finished(let reason, let usage, let timings):

@@ -27,8 +27,10 @@ struct Scheduler: ~Copyable {
     private let arena = Arena(chunkByteCount: 1 << 20)
     /// The first in the queue does not fit: nothing changes before a sequence leaves or arrives.
     private var isBlocked = false
-    /// Sequences of the current step whose logits were computed, in the order of its logit rows.
-    private(set) var sampled: [Int] = []
+    /// What the logits of the current step are for, in the order of its logit rows.
+    private(set) var logitUses: [(sequence: Int, purpose: LogitPurpose)] = []
+    /// Tokens of the current step whose final hidden state goes into a pooled vector.
+    private(set) var pooledTokens: [(sequence: Int, token: Int)] = []
     private(set) var preemptions = 0
 
     init(memory: SequenceMemory, blocksPerSequence: Int, limits: SchedulerLimits) throws(SystemError) {
@@ -41,7 +43,7 @@ struct Scheduler: ~Copyable {
         self.tables = tables
         freeSlots = Array((0..<limits.maxSequences).reversed())
         running.reserveCapacity(limits.maxSequences)
-        sampled.reserveCapacity(limits.maxSequences)
+        logitUses.reserveCapacity(limits.maxSequences)
     }
 
     var isIdle: Bool { running.isEmpty && queue.isEmpty }
@@ -79,7 +81,8 @@ struct Scheduler: ~Copyable {
         let next = queue[index]
         // At least the last token is computed: its logits are wanted.
         let memory = self.memory     // closures must not touch what is being changed
-        let held = cache.hold(next.tokens.dropLast(), needed: next.neededTokens, domain: next.request.domain) {
+        let reusable = next.tokens.prefix(next.request.needsWholePrompt ? 0 : next.tokens.count - 1)
+        let held = cache.hold(reusable, needed: next.neededTokens, domain: next.request.domain) {
             memory.cache.copyBlock(Int($0.index), to: Int($1.index))
         }
         guard let (holding, computedCount, snapshot) = held else { return false }
@@ -107,7 +110,8 @@ struct Scheduler: ~Copyable {
     /// Fills `step` with one token of every decoding sequence and a chunk of prompt tokens.
     mutating func schedule(into step: inout StepBatch) {
         step.reset()
-        sampled.removeAll(keepingCapacity: true)
+        logitUses.removeAll(keepingCapacity: true)
+        pooledTokens.removeAll(keepingCapacity: true)
         for index in running.indices where running[index].pendingCount == 1 { add(index, count: 1, to: &step) }
         var budget = step.count > 0 ? limits.mixedPrefillChunk : limits.prefillChunk
         for priority in Priority.allCases.reversed() {
@@ -129,16 +133,18 @@ struct Scheduler: ~Copyable {
     }
 
     private mutating func add(_ index: Int, count: Int, to step: inout StepBatch) {
-        let start = running[index].computedCount
-        let reachesEnd = start + count == running[index].tokens.count
-        for position in start..<(start + count) {
-            let isLast = reachesEnd && position == start + count - 1
+        let end = running[index].computedCount + count
+        for position in running[index].computedCount..<end {
+            let purpose = running[index].logitPurpose(at: position)
+            if let purpose { logitUses.append((index, purpose)) }
+            if let pooled = running[index].pooled, pooled.needs(position, of: running[index].tokens.count) {
+                pooledTokens.append((index, step.count))
+            }
             step.append(
                 running[index].tokens[position], position: position, blocks: tables[running[index].slot],
-                slot: running[index].slot, needsLogits: isLast)
+                slot: running[index].slot, needsLogits: purpose != nil)
         }
-        running[index].computedCount = start + count
-        if reachesEnd { sampled.append(index) }
+        running[index].computedCount = end
     }
 
     /// Lets other sequences use what the last step completed.
@@ -155,6 +161,10 @@ struct Scheduler: ~Copyable {
     /// Access to one running sequence, for sampling.
     mutating func update<Result>(_ index: Int, _ body: (inout SequenceState) -> Result) -> Result {
         body(&running[index])
+    }
+
+    mutating func updateAll(_ body: (inout SequenceState) -> Void) {
+        for index in running.indices { body(&running[index]) }
     }
 
     /// Removes finished sequences: `isFinished` is asked for each running one.

@@ -18,6 +18,11 @@ struct SequenceState {
     var cachedTokens = 0
     var slot = 0
     var sampler: Sampler
+    /// Prompt tokens that the client was told are computed.
+    var reportedCount = 0
+    /// Of the prompt's tokens but the first, as far as computed.
+    var promptLogprobs: [TokenLogprobs] = []
+    var pooled: PooledState?
     var started: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
     /// Set once, when the sequence is over.
@@ -28,9 +33,7 @@ struct SequenceState {
         case failed(EngineError)
     }
 
-    init(
-        _ submission: Submission, tokenCount: Int, submitted: ContinuousClock.Instant
-    ) {
+    init(_ submission: Submission, tokenCount: Int, hiddenSize: Int, submitted: ContinuousClock.Instant) {
         id = submission.id
         request = submission.request
         sink = submission.sink
@@ -40,6 +43,7 @@ struct SequenceState {
         tokens = request.prompt
         tokens.reserveCapacity(request.prompt.count + maxTokens)
         sampler = Sampler(request.sampling, tokenCount: tokenCount, prompt: request.prompt)
+        pooled = request.pooling.map { PooledState($0, width: hiddenSize) }
     }
 
     var generatedCount: Int { tokens.count - request.prompt.count }

@@ -15,15 +15,15 @@ struct StepBatch: ~Copyable {
     private(set) var runCount = 0
     private var runStart = 0
     private var runSlot = -1
-    let logitRows: Int32s           // [maxLogitRows]: which tokens of the step need logits
+    let logitRows: Int32s           // [capacity]: which tokens of the step need logits
     private let arena: Arena
 
-    init(capacity: Int, maxLogitRows: Int, maxRuns: Int) throws(SystemError) {
+    init(capacity: Int, maxRuns: Int) throws(SystemError) {
         let arena = Arena(chunkByteCount: 1 << 20)
         let tokens = try arena.integers(capacity)
         let positions = try arena.integers(capacity)
         let references = try TokenReferences(capacity: capacity, in: arena)
-        let logitRows = try arena.integers(maxLogitRows)
+        let logitRows = try arena.integers(capacity)
         let runs = try SequenceRuns(capacity: maxRuns, in: arena)
         self.capacity = capacity
         self.arena = arena

@@ -7,6 +7,8 @@ import QuernAPI
 import QuernJSON
 
 struct ErrorMiddleware: RouterMiddleware {
+    let metrics: Metrics
+
     func handle(
         _ request: Request, context: QuernRequestContext,
         next: (Request, QuernRequestContext) async throws -> Response
@@ -15,9 +17,13 @@ struct ErrorMiddleware: RouterMiddleware {
             return try await next(request, context)
         } catch {
             let failure = Self.convert(error, request)
-            if failure.status >= 500 {
-                context.logger.error("request failed", metadata: ["status": "\(failure.status)", "error": "\(failure.message)"])
-            }
+            let code = failure.code ?? failure.type
+            if failure.status == 429 || failure.status == 503 { metrics.countRefusal(code) }
+            // Never what the client sent, except where the fault is ours.
+            context.logger.log(
+                level: failure.status == 500 ? .error : .info, "refused",
+                metadata: ["status": "\(failure.status)", "code": "\(code)"].merging(
+                    failure.status == 500 ? ["error": "\(failure.message)"] : [:]) { $1 })
             return Response(failure)
         }
     }
@@ -27,10 +33,6 @@ struct ErrorMiddleware: RouterMiddleware {
         case let error as APIError: return error
         case let error as RequestError: return APIError(error)
         case let error as JSONError: return .invalid(nil, "the request body is not valid JSON: \(error)", code: "invalid_json")
-        case let error as NIOTooManyBytesError:
-            return APIError(
-                status: 413, type: "request_too_large", code: "request_too_large",
-                message: "the request body exceeds the limit of \(error.maxBytes ?? 0) bytes")
         case let error as HTTPError where error.status == .notFound:
             return APIError(
                 status: 404, type: "not_found_error", code: "unknown_route",
@@ -39,6 +41,8 @@ struct ErrorMiddleware: RouterMiddleware {
             return APIError(
                 status: error.status.code, type: error.status.code < 500 ? "invalid_request_error" : "server_error",
                 message: error.body ?? error.status.reasonPhrase)
+        case is CancellationError:      // for the log: nobody is there to read it
+            return APIError(status: 499, type: "client_closed_request", code: "client_closed", message: "the client is gone")
         default:
             return APIError(status: 500, type: "server_error", code: "internal", message: "internal error: \(type(of: error))")
         }
@@ -56,5 +60,7 @@ extension Response {
     init(_ error: APIError) {
         self.init(status: HTTPResponse.Status(code: error.status), error.json)
         if error.status == 503 || error.status == 429 { headers[.retryAfter] = "1" }
+        // The rest of such a request is not read.
+        if [413, 414].contains(error.status) || error.code == "invalid_http" { headers[.connection] = "close" }
     }
 }

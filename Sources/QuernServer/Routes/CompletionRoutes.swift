@@ -4,7 +4,7 @@
 // close, cancels the generation.
 import Foundation
 import Hummingbird
-import NIOCore
+import Logging
 import Quern
 import QuernAPI
 import QuernEngine
@@ -14,54 +14,66 @@ extension Backend {
     func addCompletions(to router: Router<QuernRequestContext>) {
         router.post("v1/chat/completions") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
-            return try await answer(try self.request(chat), chat.generation, kind: .chat, context)
+            try checkModel(chat.generation.model)
+            var format = format(.chat, chat.generation)
+            format.hasLogprobs = chat.logprobs != nil
+            return try await answer(chat.generation, format, promptField: "messages", context) { sender in
+                [self.request(chat, from: sender)]
+            }
+        }
+        router.post("v1/chat/completions/input_tokens") { request, _ in
+            let chat = try ChatCompletionRequest(try await json(request))
+            try checkModel(chat.generation.model)
+            let tokens = try APIError.naming("messages") { () throws(RequestError) in try model.encode(.chat(ChatPrompt(chat.chat))) }
+            return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(tokens.count))])
         }
         router.post("v1/completions") { request, context in
             let completion = try CompletionRequest(try await json(request))
-            return try await answer(try self.request(completion), completion.generation, kind: .text, context)
-        }
-    }
-
-    private func json(_ request: Request) async throws -> JSONValue {
-        if let type = request.headers[.contentType], !type.lowercased().hasPrefix("application/json") {
-            throw APIError(
-                status: 415, type: "invalid_request_error", code: "unsupported_media_type",
-                message: "the content type is \"\(type.prefix(64))\", expected application/json")
-        }
-        let body = try await request.body.collect(upTo: limits.bodyBytes)
-        return try JSONValue(parsing: [UInt8](buffer: body))
-    }
-
-    private func answer(
-        _ request: TextRequest, _ fields: GenerationFields, kind: CompletionResponse.Kind, _ context: QuernRequestContext
-    ) async throws -> Response {
-        let generation = try model.generate(request)
-        context.channel.closeFuture.whenComplete { _ in generation.cancel() }
-        let prefix = kind == .chat ? "chatcmpl-" : "cmpl-"
-        let response = CompletionResponse(
-            kind: kind, id: prefix + UUID().uuidString.lowercased().filter { $0 != "-" }, model: model.info.id,
-            created: Int(Date().timeIntervalSince1970), fingerprint: fingerprint)
-        if fields.stream {
-            return EventStream(generation: generation, response: response, includesUsage: fields.includeUsage, limits: limits)
-                .response(logger: context.logger)
-        }
-        return try await whole(generation, response, context)
-    }
-
-    private func whole(
-        _ generation: TextGeneration, _ response: CompletionResponse, _ context: QuernRequestContext
-    ) async throws -> Response {
-        var text = ""
-        for await event in generation {
-            switch event {
-            case .started: break
-            case .text(let piece, _): text += piece
-            case .finished(let reason, let usage, let timings):
-                context.logger.logCompletion(reason, usage, timings)
-                return Response(response.whole(text: text, finishReason: reason.rawValue, Measurements(usage, timings)))
-            case .failed(let error): throw error
+            try checkModel(completion.generation.model)
+            var format = format(.text, completion.generation)
+            format.hasLogprobs = completion.logprobs != nil
+            format.echoes = completion.echoes
+            return try await answer(completion.generation, format, promptField: "prompt", context) { sender in
+                requests(completion, from: sender)
             }
         }
-        throw APIError(status: 503, type: "unavailable_error", code: "shutting_down", message: "the daemon is shutting down")
+    }
+
+    private func format(_ kind: CompletionResponse.Kind, _ fields: GenerationFields) -> AnswerFormat {
+        AnswerFormat(kind: kind, returnsTokens: fields.returnsTokens, maxTokens: fields.maxTokens)
+    }
+
+    /// Prepares one request per prompt, starts the choices of each, and answers.
+    private func answer(
+        _ fields: GenerationFields, _ format: AnswerFormat, promptField: String, _ context: QuernRequestContext,
+        requests: (Sender) -> [TextRequest]
+    ) async throws -> Response {
+        let connection = try await context.connection()
+        let wanted = requests(Sender(userID: connection.peer?.userID))
+        let prepared = try APIError.naming(promptField) { () throws(RequestError) in
+            try wanted.map { request throws(RequestError) in try model.prepare(request) }
+        }
+        let assemblers = zip(wanted, prepared).enumerated().flatMap { position, pair in
+            (0..<fields.count).map { number in
+                ChoiceAssembler(
+                    index: position * fields.count + number, format: format, prompt: pair.1.promptTokens,
+                    addsBOS: model.addsBOS(to: pair.0.prompt), tokenizer: model.tokenizer)
+            }
+        }
+        let choices = prepared.flatMap { request in (0..<fields.count).map { request.variant($0) } }
+        let group = try APIError.naming(promptField) { () throws(RequestError) in try ChoiceGroup(choices, on: model) }
+        connection.whenClosed { group.cancel() }
+        let answer = Answer(
+            group: group, response: response(format.kind), assemblers: assemblers, countPerPrompt: fields.count,
+            recorder: AnswerRecorder(logger: context.logger.naming(connection.peer), metrics: metrics))
+        guard fields.stream else { return try await answer.whole() }
+        return EventStream(answer: answer, includesUsage: fields.includeUsage, pingInterval: limits.pingInterval).response()
+    }
+
+    private func response(_ kind: CompletionResponse.Kind) -> CompletionResponse {
+        let number = UUID().uuidString.lowercased().filter { $0 != "-" }
+        return CompletionResponse(
+            kind: kind, id: (kind == .chat ? "chatcmpl-" : "cmpl-") + number, model: model.info.id,
+            created: Int(Date().timeIntervalSince1970), fingerprint: fingerprint)
     }
 }

@@ -1,0 +1,74 @@
+// How the weights of a model are stored, as bits per weight of each tensor class.
+//
+// Owns: the formats people serve models in, and quern's own. Does not own: which kernels read them (device profiles name
+// those by `kernel`). Invariant: the bits include scales and zero points.
+
+public struct TensorFormat: Sendable, Equatable {
+    /// As users write it.
+    public let name: String
+    /// The kernel class that multiplies with the projections, as device profiles call it.
+    public let kernel: String
+    /// The same of the language-model head.
+    public let headKernel: String
+    public let projectionBits: Double
+    public let tableBits: Double
+    public let vectorBits: Double
+
+    init(_ name: String, kernel: String, headKernel: String, projections: Double, tables: Double, vectors: Double) {
+        self.name = name
+        self.kernel = kernel
+        self.headKernel = headKernel
+        projectionBits = projections
+        tableBits = tables
+        vectorBits = vectors
+    }
+
+    /// Everything in one width.
+    private static func uniform(_ name: String, bits: Double) -> TensorFormat {
+        TensorFormat(name, kernel: name, headKernel: name, projections: bits, tables: bits, vectors: bits)
+    }
+
+    /// Integers in groups of 128 with a half-precision scale and a zero point, tables and vectors in bf16: GPTQ and AWQ.
+    private static func grouped(_ name: String, bits: Double) -> TensorFormat {
+        TensorFormat(
+            name, kernel: name, headKernel: "bf16", projections: bits + (16 + bits) / 128, tables: 16, vectors: 16)
+    }
+
+    /// quern's archives: integers in groups of 64 with a half-precision scale, tables included, vectors in f32.
+    private static func tiles(_ name: String, bits: Double) -> TensorFormat {
+        TensorFormat(
+            name, kernel: name, headKernel: "q8", projections: bits + 16.0 / 64, tables: 8 + 16.0 / 64, vectors: 32)
+    }
+
+    /// Every format that `--precision` accepts.
+    public static let all: [TensorFormat] = [
+        uniform("f32", bits: 32), uniform("bf16", bits: 16),
+        // Blocks of 128 x 128 share a float scale.
+        TensorFormat("fp8", kernel: "fp8", headKernel: "bf16", projections: 8 + 32.0 / 16384, tables: 16, vectors: 16),
+        grouped("int8", bits: 8), grouped("int4", bits: 4), grouped("awq", bits: 4), tiles("q8", bits: 8), tiles("q6", bits: 6), tiles("q4", bits: 4),
+    ]
+
+    public static func named(_ name: String) -> TensorFormat? {
+        let synonyms = ["f16": "bf16", "fp16": "bf16", "gptq-int4": "int4", "awq-int4": "awq", "gptq-int8": "int8"]
+        let name = name.lowercased()
+        return all.first { $0.name == synonyms[name] ?? name }
+    }
+
+    /// Bits per weight of a class.
+    public func bits(of tensors: TensorClass) -> Double {
+        switch tensors {
+        case .embedding, .head: tableBits
+        case .attention, .deltaNet, .feedForward, .experts: projectionBits
+        case .vectors: vectorBits
+        }
+    }
+
+    /// The kernel class that multiplies with a class; experts have kernels of their own.
+    public func kernel(of tensors: TensorClass) -> String {
+        switch tensors {
+        case .embedding, .head: headKernel
+        case .experts: "experts-" + kernel
+        case .attention, .deltaNet, .feedForward, .vectors: kernel
+        }
+    }
+}

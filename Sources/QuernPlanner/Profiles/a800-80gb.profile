@@ -1,0 +1,10 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = NVIDIA A800 SXM 80GB
+memory.capacity = 80 GB ; read ; table broadcast 2025-09-16 (hxjkbz.com/n/959285)
+memory.reserve = 2 GiB ; recalled ; driver, context and workspace of this class
+memory.bandwidth = 2.039 TB/s ; read ; LLM-Viewer hardware_params A800_80G_SXM; the PCIe card has 1.935
+compute.bf16 = 312 TFLOPS ; read ; LLM-Viewer; 286 were measured
+compute.int8 = 624 TOPS ; read ; LLM-Viewer
+link.bandwidth = 200 GB/s ; derived ; 400 GB/s for both directions
+power = 400 W ; read ; a transcription of the broadcast table
+chips = 8 ; recalled ; one NVSwitch machine

@@ -1,0 +1,11 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = NVIDIA H20 141GB (H20-3e)
+memory.capacity = 141 GB ; read ; vllm-omni issue 6163; DCGM product list
+memory.reserve = 2 GiB ; recalled ; driver, context and workspace of this class
+memory.bandwidth = 4.8 TB/s ; recalled ; commonly quoted, unconfirmed
+compute.bf16 = 148 TFLOPS ; recalled ; same die class as the 96 GB card
+compute.int8 = 296 TOPS ; recalled ; same die class as the 96 GB card
+compute.fp8 = 296 TFLOPS ; recalled ; same die class as the 96 GB card
+link.bandwidth = 450 GB/s ; recalled ; 900 GB/s for both directions
+power = 400 W ; recalled ; as the 96 GB card
+chips = 8 ; recalled ; one NVSwitch machine

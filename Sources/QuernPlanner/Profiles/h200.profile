@@ -1,0 +1,11 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = NVIDIA H200 SXM 141GB
+memory.capacity = 141 GiB ; read ; aiconfigurator h200_sxm.yaml (151397597184 bytes)
+memory.reserve = 2 GiB ; recalled ; driver, context and workspace of this class
+memory.bandwidth = 4.8 TB/s ; read ; aiconfigurator h200_sxm.yaml
+compute.bf16 = 989 TFLOPS ; read ; aiconfigurator h200_sxm.yaml
+compute.int8 = 1978 TOPS ; read ; aiconfigurator h200_sxm.yaml
+compute.fp8 = 1978 TFLOPS ; read ; aiconfigurator h200_sxm.yaml
+link.bandwidth = 450 GB/s ; read ; aiconfigurator h200_sxm.yaml
+power = 700 W ; read ; aiconfigurator h200_sxm.yaml; MLPerf
+chips = 8 ; recalled ; one NVSwitch machine

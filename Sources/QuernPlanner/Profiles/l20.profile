@@ -1,0 +1,10 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = NVIDIA L20 48GB
+memory.capacity = 48 GB ; recalled ; data sheet, not checked
+memory.reserve = 2 GiB ; recalled ; driver, context and workspace of this class
+memory.bandwidth = 864 GB/s ; recalled ; data sheet, not checked
+compute.bf16 = 119.5 TFLOPS ; read ; alibaba/RecIS GpuInfoInquirer
+compute.int8 = 239 TOPS ; read ; alibaba/RecIS GpuInfoInquirer
+link.bandwidth = 32 GB/s ; recalled ; PCIe 4.0 x16, one direction
+power = 275 W ; recalled ; data sheet, not checked
+chips = 8 ; recalled ; PCIe machines of this class

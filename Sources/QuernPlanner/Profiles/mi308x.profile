@@ -1,0 +1,9 @@
+# One fact a line: key = value unit ; confidence ; source. Confidence: read, derived, recalled, measured, unknown.
+name = AMD Instinct MI308X 192GB
+memory.capacity = 192 GB ; recalled ; MI300X family
+memory.reserve = 2 GiB ; recalled ; what runtimes of this class take
+memory.bandwidth = 5.3 TB/s ; recalled ; the MI300X figure, not confirmed for the MI308X
+compute.bf16 = 204 TFLOPS ; read ; alibaba/RecIS GpuInfoInquirer
+compute.int8 = 408 TOPS ; read ; alibaba/RecIS GpuInfoInquirer
+link.bandwidth = unknown ; unknown ; not published for the MI308X
+power = unknown ; unknown ; not published for the MI308X

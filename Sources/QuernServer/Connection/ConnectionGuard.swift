@@ -1,0 +1,232 @@
+// What a client may do with a connection: how long it may take, how much it may send ahead, how it is told when it went wrong.
+//
+// Owns: the clock of one connection and the answers that need no route: 408, 431, 503, and 400 for bytes that are not HTTP.
+// Does not own: what a request means. Invariants: a request that is not complete holds nothing but this connection; while a
+// request is being answered no clock runs but the one of a reader that does not read.
+import HTTPTypes
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import QuernAPI
+import QuernJSON
+
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    /// How far the request that is coming in has come.
+    private enum Incoming {
+        case nothing
+        case head(since: NIODeadline)
+        case body(since: NIODeadline, last: NIODeadline, bytes: Int)
+    }
+
+    let connection = Connection()
+    private let limits: ServerLimits
+    private let ledger: ConnectionLedger
+    private var isCounted = false
+    private var incoming = Incoming.nothing
+    /// Requests whose head came and whose answer is not written.
+    private var unanswered = 0
+    private var lastEnd = NIODeadline.now()
+    private var closesAfterAnswer = false
+    /// Bytes that are no request came; they are answered after the requests before them.
+    private var failure: APIError?
+    private var timer: Scheduled<Void>?
+    private var stall: Scheduled<Void>?
+
+    init(limits: ServerLimits, ledger: ConnectionLedger) {
+        self.limits = limits
+        self.ledger = ledger
+    }
+
+    // MARK: Life
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        try? context.pipeline.syncOperations.addHandler(
+            ArrivalWatch { bound.value.0.bytesArrived(bound.value.1) }, position: .first)
+        PeerCredentials.of(context.channel).whenSuccess { peer in
+            let (guarding, context) = bound.value
+            guarding.connection.peer = peer
+            guarding.isCounted = guarding.ledger.enter(peer?.userID)
+            guarding.lastEnd = .now()
+            guarding.arm(context)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        stall?.cancel()
+        if isCounted { ledger.leave(connection.peer?.userID) }
+        isCounted = false
+        connection.close()
+        context.fireChannelInactive()
+    }
+
+    // MARK: Requests
+
+    private func bytesArrived(_ context: ChannelHandlerContext) {
+        guard case .nothing = incoming else { return }
+        incoming = .head(since: .now())
+        arm(context)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let now = NIODeadline.now()
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            guard isCounted else {
+                let error = APIError(
+                    status: 503, type: "overloaded_error", code: "too_many_connections",
+                    message: "too many connections are open; try again later")
+                return refuse(error, context)
+            }
+            if head.headerFields[.expect]?.lowercased() == "100-continue", isWelcome(head) {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
+            incoming = .body(since: now, last: now, bytes: 0)
+            unanswered += 1
+        case .body(let buffer):
+            if case .body(let since, _, let bytes) = incoming {
+                incoming = .body(since: since, last: now, bytes: bytes + buffer.readableBytes)
+            }
+        case .end:
+            incoming = .nothing
+        }
+        arm(context)
+        context.fireChannelRead(data)
+    }
+
+    private func isWelcome(_ head: HTTPRequest) -> Bool {
+        head.headerFields[.contentLength].flatMap { Int($0) }.map { $0 <= limits.bodyBytes } ?? true
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if failure != nil { return }        // what follows bytes that are not HTTP
+        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        failure = APIError(error)
+        timer?.cancel()
+        // A request whose body broke off has no answer of its own.
+        if case .body = incoming, unanswered > 0 { unanswered -= 1 }
+        if unanswered == 0 { answerFailure(context) }
+    }
+
+    private func answerFailure(_ context: ChannelHandlerContext) {
+        if let failure { refuse(failure, context) }
+    }
+
+    /// Answers without a route and closes.
+    private func refuse(_ error: APIError, _ context: ChannelHandlerContext) {
+        let body = ByteBuffer(string: error.json.serialized())
+        var response = HTTPResponse(status: HTTPResponse.Status(code: error.status))
+        response.headerFields = [
+            .contentType: "application/json", .contentLength: "\(body.readableBytes)", .connection: "close",
+        ]
+        if error.status == 503 { response.headerFields[.retryAfter] = "1" }
+        context.write(wrapOutboundOut(.head(response)), promise: nil)
+        context.write(wrapOutboundOut(.body(body)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        context.close(promise: nil)
+    }
+
+    // MARK: Answers
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(let head):
+            if head.headerFields[.connection]?.lowercased() == "close" { closesAfterAnswer = true }
+            context.write(data, promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            unanswered -= 1
+            lastEnd = .now()
+            context.writeAndFlush(data, promise: promise)
+            if unanswered == 0, failure != nil {
+                answerFailure(context)
+            } else if closesAfterAnswer {
+                context.close(promise: nil)
+            } else {
+                arm(context)
+            }
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        stall?.cancel()
+        stall = nil
+        if !context.channel.isWritable {
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            stall = context.eventLoop.scheduleTask(in: TimeAmount(limits.stalledReaderTimeout)) {
+                bound.value.channel.close(mode: .all, promise: nil)
+            }
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Clock
+
+    /// When the client has taken too long; nil while it is the server's turn.
+    private var deadline: NIODeadline? {
+        switch incoming {
+        case .nothing: unanswered > 0 ? nil : lastEnd + TimeAmount(limits.keepAliveTimeout)
+        case .head(let since): unanswered > 0 ? nil : max(since, lastEnd) + TimeAmount(limits.headerTimeout)
+        case .body(let since, let last, let bytes):
+            // An earlier request in work is not the sender's delay.
+            unanswered > 1
+                ? nil
+                : min(
+                    last + TimeAmount(limits.bodyIdleTimeout),
+                    since + TimeAmount(limits.bodyIdleTimeout) + .milliseconds(Int64(bytes) * 1000 / Int64(limits.bodyBytesPerSecond)))
+        }
+    }
+
+    private func arm(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = nil
+        guard failure == nil, let deadline else { return }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(deadline: deadline) {
+            let (guarding, context) = bound.value
+            guarding.expire(context)
+        }
+    }
+
+    private func expire(_ context: ChannelHandlerContext) {
+        if case .nothing = incoming { return context.close(promise: nil) }
+        refuse(
+            APIError(
+                status: 408, type: "invalid_request_error", code: "request_timeout",
+                message: "the request did not arrive in time"), context)
+    }
+}
+
+/// Tells of every arrival of bytes, before they are decoded.
+private final class ArrivalWatch: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let onArrival: () -> Void
+
+    init(_ onArrival: @escaping () -> Void) { self.onArrival = onArrival }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        onArrival()
+        context.fireChannelRead(data)
+    }
+}
+
+extension APIError {
+    init(_ error: HTTPParserError) {
+        switch error {
+        case .headerOverflow:
+            self.init(status: 431, type: "invalid_request_error", code: "headers_too_large", message: "the request's headers are too large")
+        case .invalidVersion:
+            self.init(status: 505, type: "invalid_request_error", code: "unsupported_version", message: "only HTTP/1.1 is spoken here")
+        default:
+            self = .invalid(
+                nil, "this is not an HTTP request (\(error)); prompts as plain bytes go to the pipe socket", code: "invalid_http")
+        }
+    }
+}

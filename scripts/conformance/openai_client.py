@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""The official OpenAI client against a quern daemon, over its Unix socket.
+
+Every answer is checked twice: for what a user of the client relies on, and against the schema of the same name in OpenAI's own
+OpenAPI description, when that file is given.
+
+    pip install -r scripts/conformance/requirements.txt
+    quern serve MODEL --socket /run/user/1000/quern/quern.sock &
+    scripts/conformance/openai_client.py /run/user/1000/quern/quern.sock --openapi openai-openapi.yaml
+"""
+import argparse
+import asyncio
+import base64
+import concurrent.futures
+import math
+import struct
+import sys
+import time
+import traceback
+
+import httpx
+import jsonschema
+import openai
+import yaml
+
+
+class Schemas:
+    """Validates against the components of an OpenAPI file; without one, validates nothing."""
+
+    def __init__(self, path):
+        self.document = None
+        if path:
+            with open(path, encoding="utf-8") as file:
+                self.document = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            # Chunks of a stream have null for what comes with the last one or was not asked for, and nothing predicts the first
+            # token of an echo: OpenAI's servers do not keep to the description there either.
+            schemas = self.document["components"]["schemas"]
+            for name in ("CreateCompletionResponse", "CreateChatCompletionStreamResponse"):
+                choice = schemas[name]["properties"]["choices"]["items"]["properties"]
+                choice["finish_reason"] = {"anyOf": [choice["finish_reason"], {"type": "null"}]}
+                choice["logprobs"] = {"anyOf": [choice["logprobs"], {"type": "null"}]}
+            lists = schemas["CreateCompletionResponse"]["properties"]["choices"]["items"]["properties"]["logprobs"]["anyOf"][0]
+            lists = lists["anyOf"][0]["properties"]
+            lists["token_logprobs"]["items"]["type"] = ["number", "null"]
+            lists["top_logprobs"]["items"]["type"] = ["object", "null"]
+
+    def check(self, name, instance):
+        if self.document is None:
+            return
+        schema = {"$ref": f"#/components/schemas/{name}", "components": self.document["components"]}
+        errors = list(jsonschema.Draft202012Validator(schema).iter_errors(instance))
+        assert not errors, f"{name}: " + "; ".join(f"{list(e.absolute_path)}: {e.message[:200]}" for e in errors[:3])
+
+
+class Conformance:
+    def __init__(self, socket, schemas):
+        self.socket = socket
+        self.schemas = schemas
+        self.http = httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=300)
+        self.client = openai.OpenAI(api_key="none", base_url="http://quern/v1", http_client=self.http, max_retries=0)
+        self.model = self.client.models.list().data[0].id
+        self.messages = [{"role": "user", "content": "Name three colours."}]
+
+    def chat(self, **changes):
+        arguments = {"model": self.model, "messages": self.messages, "max_tokens": 24, "temperature": 0}
+        return self.client.chat.completions.create(**{**arguments, **changes})
+
+    def complete(self, **changes):
+        arguments = {"model": self.model, "prompt": "The capital of France is", "max_tokens": 12, "temperature": 0}
+        return self.client.completions.create(**{**arguments, **changes})
+
+    # -- models ---------------------------------------------------------------------------------------------------
+
+    def test_models(self):
+        models = self.client.models.list()
+        self.schemas.check("Model", {k: v for k, v in models.data[0].to_dict().items() if k != "meta"})
+        assert self.client.models.retrieve(self.model).id == self.model
+        try:
+            self.client.models.retrieve("absent")
+            raise AssertionError("a model that is not there was found")
+        except openai.NotFoundError as error:
+            assert error.code == "model_not_found"
+
+    # -- chat -----------------------------------------------------------------------------------------------------
+
+    def test_chat(self):
+        answer = self.chat()
+        self.schemas.check("CreateChatCompletionResponse", answer.to_dict())
+        choice = answer.choices[0]
+        assert choice.message.role == "assistant" and choice.message.content
+        assert choice.finish_reason in ("stop", "length")
+        usage = answer.usage
+        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+        assert usage.prompt_tokens_details.cached_tokens >= 0
+        assert answer.system_fingerprint
+        for name in ("prompt_ms", "predicted_per_second", "ttft_ms"):
+            assert answer.timings[name] >= 0
+
+    def test_chat_parameters(self):
+        answer = self.chat(
+            n=2, seed=7, temperature=1.2, top_p=0.9, presence_penalty=0.5, frequency_penalty=0.5, stop=["\n\n\n"],
+            logit_bias={"5": -100}, user="conformance", metadata={"suite": "openai"}, store=False, max_tokens=openai.omit,
+            max_completion_tokens=16, extra_body={"top_k": 30, "min_p": 0.01, "repetition_penalty": 1.05, "min_tokens": 2})
+        self.schemas.check("CreateChatCompletionResponse", answer.to_dict())
+        assert [c.index for c in answer.choices] == [0, 1]
+        again = self.chat(seed=7, temperature=1.2, max_tokens=16)
+        assert again.choices[0].message.content == self.chat(seed=7, temperature=1.2, max_tokens=16).choices[0].message.content
+
+    def test_chat_stream(self):
+        whole = self.chat().choices[0].message.content
+        chunks = list(self.chat(stream=True, stream_options={"include_usage": True}))
+        for chunk in chunks:
+            self.schemas.check("CreateChatCompletionStreamResponse", chunk.to_dict())
+        assert chunks[0].choices[0].delta.role == "assistant"
+        assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole
+        assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] in (["stop"], ["length"])
+        assert chunks[-1].choices == [] and chunks[-1].usage.completion_tokens > 0
+        assert all(c.usage is None for c in chunks[:-1])
+
+    def test_chat_logprobs(self):
+        choice = self.chat(logprobs=True, top_logprobs=3).choices[0]
+        content = choice.logprobs.content
+        assert b"".join(bytes(entry.bytes) for entry in content).decode() == choice.message.content
+        for entry in content:
+            assert entry.logprob <= 0 and len(entry.top_logprobs) == 3
+            assert entry.top_logprobs[0].logprob == entry.logprob, "greedy decoding takes the likeliest token"
+        self.schemas.check("CreateChatCompletionResponse", self.chat(logprobs=True, top_logprobs=3).to_dict())
+        streamed = [e for c in self.chat(logprobs=True, top_logprobs=3, stream=True)
+                    if c.choices[0].logprobs for e in c.choices[0].logprobs.content]
+        assert [e.logprob for e in streamed] == [e.logprob for e in content]
+
+    def test_prefill(self):
+        prefix = "The three colours are"
+        messages = self.messages + [{"role": "assistant", "content": prefix}]
+        answer = self.chat(messages=messages, extra_body={"continue_final_message": True})
+        assert answer.choices[0].message.content and not answer.choices[0].message.content.startswith(prefix)
+
+    # -- completions ----------------------------------------------------------------------------------------------
+
+    def test_completions(self):
+        answer = self.complete()
+        self.schemas.check("CreateCompletionResponse", answer.to_dict())
+        many = self.complete(prompt=["One, two,", "Red, green,"], n=2, max_tokens=4)
+        self.schemas.check("CreateCompletionResponse", many.to_dict())
+        assert [c.index for c in many.choices] == [0, 1, 2, 3]
+        assert many.choices[0].text == many.choices[1].text
+        chunks = list(self.complete(stream=True))
+        for chunk in chunks:
+            self.schemas.check("CreateCompletionResponse", chunk.to_dict())
+        assert "".join(c.choices[0].text for c in chunks if c.choices) == answer.choices[0].text
+
+    def test_completion_logprobs_and_echo(self):
+        answer = self.complete(echo=True, logprobs=2, max_tokens=3)
+        self.schemas.check("CreateCompletionResponse", answer.to_dict())
+        choice = answer.choices[0]
+        assert choice.text.startswith("The capital of France is")
+        logprobs = choice.logprobs
+        lengths = {len(logprobs.tokens), len(logprobs.token_logprobs), len(logprobs.top_logprobs), len(logprobs.text_offset)}
+        assert len(lengths) == 1
+        assert logprobs.token_logprobs[0] is None and all(v <= 0 for v in logprobs.token_logprobs[1:])
+        for token, offset in zip(logprobs.tokens, logprobs.text_offset):
+            assert token.startswith("bytes:") or choice.text[offset:offset + len(token)] in (token, "")
+        tokens = self.tokenize("The capital of France is")
+        scored = self.complete(prompt=tokens, echo=True, logprobs=1, max_tokens=0).choices[0].logprobs
+        assert scored.token_logprobs == logprobs.token_logprobs[:len(scored.token_logprobs)]
+
+    def tokenize(self, text):
+        return self.http.post("http://quern/tokenize", json={"content": text}).json()["tokens"]
+
+    # -- embeddings -----------------------------------------------------------------------------------------------
+
+    def test_embeddings(self):
+        texts = ["a cat on a mat", "a feline on a rug", "tax law of 1986"]
+        answer = self.client.embeddings.create(model=self.model, input=texts, encoding_format="float")
+        self.schemas.check("CreateEmbeddingResponse", {k: v for k, v in answer.to_dict().items() if k != "timings"})
+        vectors = [item.embedding for item in answer.data]
+        assert all(abs(math.fsum(x * x for x in v) - 1) < 1e-4 for v in vectors)
+        # The client asks for base64 unless told otherwise, and decodes it.
+        assert self.client.embeddings.create(model=self.model, input=texts).data[0].embedding == vectors[0]
+        raw = self.http.post("http://quern/v1/embeddings", json={"input": texts[0], "encoding_format": "base64"}).json()
+        data = base64.b64decode(raw["data"][0]["embedding"])
+        assert list(struct.unpack(f"<{len(data) // 4}f", data)) == [struct.unpack("<f", struct.pack("<f", x))[0] for x in vectors[0]]
+        mean = self.client.embeddings.create(model=self.model, input=texts, extra_body={"pooling": "mean"}).data
+        assert mean[0].embedding != vectors[0]
+        close, far = (sum(a * b for a, b in zip(mean[0].embedding, mean[i].embedding)) for i in (1, 2))
+        assert close > far, "mean pooling: the paraphrase is nearer than the stranger"
+
+    # -- errors ---------------------------------------------------------------------------------------------------
+
+    def test_errors(self):
+        cases = [
+            ("temperature", lambda: self.chat(temperature=5), openai.BadRequestError),
+            ("n", lambda: self.chat(n=100), openai.BadRequestError),
+            ("tool_choice", lambda: self.chat(extra_body={"tool_choice": "required"}), openai.BadRequestError),
+            ("frobnicate", lambda: self.chat(extra_body={"frobnicate": 1}), openai.BadRequestError),
+            ("top_logprobs", lambda: self.chat(top_logprobs=2), openai.BadRequestError),
+            ("model", lambda: self.chat(model="absent"), openai.NotFoundError),
+        ]
+        for param, call, kind in cases:
+            try:
+                call()
+                raise AssertionError(f"{param} was accepted")
+            except kind as error:
+                assert error.param.startswith(param), f"{param}: {error.body}"
+                self.schemas.check("Error", error.body)
+        try:
+            self.chat(messages=[{"role": "user", "content": "word " * 40_000}])
+            raise AssertionError("a prompt longer than the context was accepted")
+        except openai.BadRequestError as error:
+            assert error.code == "context_length_exceeded"
+            assert error.body["n_prompt_tokens"] > error.body["n_ctx"]
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def running(self):
+        text = self.http.get("http://quern/metrics").text
+        return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(("quern_requests_running ", "quern_requests_waiting ")))
+
+    def test_cancellation(self):
+        """A client that leaves frees its place; the time until then is printed."""
+        assert self.running() == 0
+        stream = self.chat(stream=True, max_tokens=2000, extra_body={"ignore_eos": True})
+        for index, _ in enumerate(stream):
+            if index == 3:
+                break
+        assert self.running() == 1
+        stream.close()
+        self.await_idle("stream")
+
+        async def leave():
+            transport = httpx.AsyncHTTPTransport(uds=self.socket)
+            async with httpx.AsyncClient(transport=transport, timeout=300) as http:
+                client = openai.AsyncOpenAI(api_key="none", base_url="http://quern/v1", http_client=http, max_retries=0)
+                call = asyncio.create_task(client.chat.completions.create(
+                    model=self.model, messages=self.messages, max_tokens=2000, extra_body={"ignore_eos": True}))
+                await asyncio.sleep(0.5)
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+
+        asyncio.run(leave())
+        self.await_idle("whole answer")
+
+    def await_idle(self, what):
+        start = time.monotonic()
+        while self.running() > 0:
+            assert time.monotonic() - start < 10, f"{what}: still running after 10 s"
+            time.sleep(0.005)
+        print(f"     {what}: place free {1000 * (time.monotonic() - start):.0f} ms after leaving")
+
+    def test_concurrency(self):
+        def ask(seed):
+            return self.chat(seed=seed, temperature=1, max_tokens=16).choices[0].message.content
+
+        alone = [ask(seed) for seed in range(8)]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(ask, range(8))) == alone
+
+    def test_utilities(self):
+        def post(path, body):
+            return self.http.post("http://quern" + path, json=body).json()
+
+        text = "Grüße, 世界 🌍"
+        assert post("/detokenize", {"tokens": post("/tokenize", {"content": text})["tokens"]})["content"] == text
+        prompt = post("/apply-template", {"messages": self.messages})["prompt"]
+        count = post("/v1/chat/completions/input_tokens", {"messages": self.messages})["input_tokens"]
+        assert count == len(post("/tokenize", {"content": prompt})["tokens"])
+        assert self.chat(max_tokens=1).usage.prompt_tokens == count
+        assert self.http.get("http://quern/props").json()["total_slots"] > 0
+
+    def run(self, only):
+        tests = [name for name in dir(self) if name.startswith("test_") and (not only or only in name)]
+        failures = 0
+        for name in tests:
+            try:
+                getattr(self, name)()
+                print(f"ok   {name[5:]}")
+            except Exception:   # one failing check must not hide the others
+                failures += 1
+                print(f"FAIL {name[5:]}")
+                traceback.print_exc()
+        print(f"{len(tests) - failures} of {len(tests)} passed; openai {openai.__version__}, model {self.model}"
+              + (", schemas checked" if self.schemas.document else ", schemas not checked"))
+        return failures
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("socket", help="the daemon's HTTP socket")
+    parser.add_argument("--openapi", help="OpenAI's openapi.yaml")
+    parser.add_argument("--only", help="run the tests whose name contains this")
+    arguments = parser.parse_args()
+    sys.exit(1 if Conformance(arguments.socket, Schemas(arguments.openapi)).run(arguments.only) else 0)
