@@ -138,7 +138,8 @@ static void down_tile(const struct experts *task, int32_t expert, int64_t tile) 
     float sums[QK_BLOCK_TOKENS * QK_TILE_ROWS];
     for (int64_t pair = task->routing->first[expert]; pair < end; pair += QK_BLOCK_TOKENS) {
         int64_t count = end - pair < QK_BLOCK_TOKENS ? end - pair : QK_BLOCK_TOKENS;
-        qk_multiply_tile(task->ops, &down.weights, tile, qk_tile_values(&down.weights, tile + 1), task->inner, pair, count, sums);
+        qk_multiply_tile(task->ops, &down.weights, tile, qk_tile_values(&down.weights, tile + 1), task->inner, pair, count,
+                         sums);
         for (int64_t i = 0; i < count; i++)
             memcpy(task->out + (pair + i) * task->layer->hidden + tile * QK_TILE_ROWS, sums + i * QK_TILE_ROWS,
                    QK_TILE_ROWS * sizeof *sums);

@@ -198,6 +198,10 @@ private struct IndexReader {
             throw fail(pointer + "/shape", "does not fit its kind, or exceeds \(limit)")
         }
         let own = json["group"] == nil ? group : try self.group(json, pointer + "/group")
+        // Matrices that are multiplied side by side share their input, which comes in groups of one size.
+        guard own == group || TileShape.isVocabulary(part.name) else {
+            throw fail(pointer + "/group", "is \(own), which only embedding and head may have beside groups of \(group)")
+        }
         let tensor = ArchiveTensor(part: part, kind: kind, group: own, shape: shape)
         guard part.byteCount == tensor.expectedByteCount else {
             throw fail(pointer + "/bytes", "is \(part.byteCount), the shape needs \(tensor.expectedByteCount)")

@@ -20,9 +20,12 @@ public struct TensorInfo: Sendable, Equatable {
     /// Where they start.
     public let fileOffset: Int
     /// May become integers (see `ExpectedTensor`).
-    public internal(set) var isQuantizable = false
+    public internal(set) var isQuantizable: Bool
 
-    public init(name: String, shape: [Int], storage: String, byteCount: Int, fileOffset: Int) {
+    public init(
+        name: String, shape: [Int], storage: String, byteCount: Int, fileOffset: Int, isQuantizable: Bool = false
+    ) {
+        self.isQuantizable = isQuantizable
         self.name = name
         self.shape = shape
         self.storage = storage

@@ -24,8 +24,11 @@ extension TileShape {
     /// The embedding and the language-model head keep at least six bits, and groups of 32: every token passes through them, and
     /// an error of the head is an error of the logits.
     public static func packed(named name: String, rows: Int, columns: Int, group: Int, bits: WeightBits) -> TileShape {
-        let isVocabulary = name == "model.embed_tokens.weight" || name == "lm_head.weight"
+        let isVocabulary = Self.isVocabulary(name)
         return TileShape(
             rows: rows, columns: columns, group: isVocabulary ? 32 : group, bits: isVocabulary ? max(bits, .six) : bits)
     }
+
+    /// The embedding or the language-model head.
+    static func isVocabulary(_ name: String) -> Bool { name == "model.embed_tokens.weight" || name == "lm_head.weight" }
 }

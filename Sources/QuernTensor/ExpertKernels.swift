@@ -38,7 +38,8 @@ public struct QuantizedExperts: Sendable {
     let count: Int
 
     public init(gate: QuantizedMatrix, up: QuantizedMatrix, down: QuantizedMatrix, count: Int) {
-        precondition(gate.shape == up.shape && gate.shape.rows == count * down.shape.columns)
+        precondition(gate.shape.rows == up.shape.rows && gate.shape.columns == up.shape.columns)
+        precondition(gate.shape.group == up.shape.group && gate.shape.rows == count * down.shape.columns)
         precondition(down.shape.rows == count * gate.shape.columns && gate.shape.group == down.shape.group)
         precondition(down.shape.columns % TileShape.tileRows == 0 && gate.shape.columns % TileShape.tileRows == 0)
         self.gate = gate

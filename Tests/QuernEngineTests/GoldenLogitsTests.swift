@@ -67,7 +67,11 @@ import Testing
         let ours = try logits(name, golden, precision: .int8)
         let divergence = zip(golden.logits, ours).map { klDivergence($0, $1) }
         let mean = divergence.reduce(0, +) / Double(divergence.count)
-        #expect(mean <= 0.002, "mean divergence \(mean), largest \(divergence.max() ?? 0)")
+        // A delta rule divides what it reads by its length, and a router picks experts: where a random model reads next to nothing
+        // or two experts weigh the same, rounding decides: int8 weights alone, in transformers, diverge by 0.014 (tiny-qwen3_5_text)
+        // and 0.044 (tiny-qwen3_next). Dense models have no such place.
+        let bound = name.contains("qwen3_next") || name.contains("qwen3_5") ? 0.1 : name.contains("_moe") ? 0.01 : 0.002
+        #expect(mean <= bound, "mean divergence \(mean), largest \(divergence.max() ?? 0)")
         #expect(mean > 1e-9, "identical logits would mean that nothing was quantised")
     }
 

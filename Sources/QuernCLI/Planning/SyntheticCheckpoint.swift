@@ -18,7 +18,8 @@ struct SyntheticCheckpoint: Checkpoint {
         self.config = config
         tensors = config.expectedTensors.map { tensor in
             TensorInfo(
-                name: tensor.name, shape: tensor.shape, storage: "F32", byteCount: tensor.shape.reduce(4, *), fileOffset: 0)
+                name: tensor.name, shape: tensor.shape, storage: "F32", byteCount: tensor.shape.reduce(4, *), fileOffset: 0,
+                isQuantizable: tensor.isQuantizable)
         }
     }
 

@@ -54,15 +54,28 @@ extension ModelGeometry {
     /// The geometry of a configuration that this build executes.
     public init(_ config: ModelConfig) {
         let attention = AttentionGeometry(
-            heads: config.headCount, kvHeads: config.kvHeadCount, headDim: config.headDim, hasOutputGate: false,
-            hasHeadNorms: config.architecture == .qwen3, hasInputBias: config.attentionBias,
-            hasOutputBias: config.attentionOutputBias)
-        let layer = LayerGeometry(
-            mixer: .attention(attention), feedForward: .dense(width: config.intermediateSize, hasBias: config.mlpBias))
+            heads: config.headCount, kvHeads: config.kvHeadCount, headDim: config.headDim,
+            hasOutputGate: config.architecture.isHybrid, hasHeadNorms: config.architecture.normalizesHeads,
+            hasInputBias: config.attentionBias, hasOutputBias: config.attentionOutputBias)
+        let deltaNet = config.linearAttention.map { shape in
+            DeltaNetGeometry(
+                keyHeads: shape.keyHeads, valueHeads: shape.valueHeads, keyHeadDim: shape.keyHeadDim,
+                valueHeadDim: shape.valueHeadDim, kernelWidth: shape.convolutionSize)
+        }
+        let experts = config.experts.map { shape in
+            ExpertGeometry(
+                count: shape.expertCount, activeCount: shape.expertsPerToken, width: shape.expertSize, sharedWidth: shape.sharedSize)
+        }
+        let layers = (0..<config.layerCount).map { index -> LayerGeometry in
+            let mixer = config.layerKinds[index] == .linear ? deltaNet.map { LayerGeometry.Mixer.deltaNet($0) } : nil
+            let mixture = config.isSparse(index) ? experts.map { LayerGeometry.FeedForward.experts($0) } : nil
+            return LayerGeometry(
+                mixer: mixer ?? .attention(attention),
+                feedForward: mixture ?? .dense(width: config.intermediateSize, hasBias: config.mlpBias))
+        }
         self.init(
             modelType: config.architecture.rawValue, hiddenSize: config.hiddenSize, vocabularySize: config.vocabularySize,
-            contextLength: config.contextLength, tiesEmbeddings: config.tiesEmbeddings,
-            layers: Array(repeating: layer, count: config.layerCount))
+            contextLength: config.contextLength, tiesEmbeddings: config.tiesEmbeddings, layers: layers)
     }
 
     /// By `model_type`; exports without it still name their class, such as `Qwen3_5ForConditionalGeneration`.
