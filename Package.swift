@@ -65,6 +65,7 @@ let package = Package(
             "Quern", "QuernAPI", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
+            .product(name: "NIOExtras", package: "swift-nio-extras"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "NIOPosix", package: "swift-nio"),
@@ -72,12 +73,11 @@ let package = Package(
             .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         ]),
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine", "QuernModel",
+                "QuernServer", "Quern", "QuernAPI", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine", "QuernModel",
                 "QuernTokenizer", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),

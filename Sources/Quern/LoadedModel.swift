@@ -54,18 +54,20 @@ public final class LoadedModel: Sendable {
 
     /// Opens and loads a checkpoint or archive. Blocks; call it off the concurrency pool for large models.
     ///
-    /// - Parameter progress: fraction loaded, 0...1.
+    /// - Parameters:
+    ///   - name: what clients call it; nil takes the file's or directory's name.
+    ///   - progress: fraction loaded, 0...1.
     /// - Throws: `CheckpointError`, `TokenizerError`, `EngineError` or `SystemError`.
     public static func load(
-        path: String, options: LoadOptions = LoadOptions(),
+        path: String, name: String? = nil, options: LoadOptions = LoadOptions(),
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws -> LoadedModel {
         let checkpoint = try openCheckpoint(path: path)
-        return try LoadedModel(checkpoint, options: options, progress: progress)
+        return try LoadedModel(checkpoint, name: name, options: options, progress: progress)
     }
 
     public init(
-        _ checkpoint: any Checkpoint, options: LoadOptions = LoadOptions(),
+        _ checkpoint: any Checkpoint, name: String? = nil, options: LoadOptions = LoadOptions(),
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
         let definition = try checkpoint.tokenizerDefinition()
@@ -80,7 +82,7 @@ public final class LoadedModel: Sendable {
         endTokens = Set(checkpoint.config.eosTokenIDs + [tokenizer?.eosTokenID].compactMap { $0 })
         let config = engine.info.config
         info = ModelInfo(
-            id: checkpoint.displayName, path: checkpoint.path, format: checkpoint.format,
+            id: name ?? checkpoint.displayName, path: checkpoint.path, format: checkpoint.format,
             architecture: config.architecture.rawValue, parameterCount: config.parameterCount,
             contextLength: engine.info.contextLength, vocabularySize: engine.info.tokenCount,
             precision: engine.info.precision, groupSize: engine.info.groupSize,

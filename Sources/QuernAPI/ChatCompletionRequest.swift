@@ -11,7 +11,7 @@ public struct ChatFields: Sendable {
     /// End inside the last message, which the model continues.
     public var continuesFinalMessage: Bool
 
-    static let maxMessages = 8192
+    public static let maxMessages = 8192
     static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool", "function"]
     /// Template variables the server sets itself.
     static let reserved: Set<String> = ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "tokenize"]
@@ -91,11 +91,12 @@ public struct ChatCompletionRequest: Sendable {
 
 /// POST /apply-template.
 public struct TemplateRequest: Sendable {
+    public var model: String?
     public var chat: ChatFields
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)
-        _ = try fields.string("model")
+        model = try fields.string("model")
         chat = try ChatFields(&fields)
         try fields.finish()
     }

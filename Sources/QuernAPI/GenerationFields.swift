@@ -36,15 +36,15 @@ public struct GenerationFields: Sendable {
     /// Give the ids of the generated tokens along with their text.
     public var returnsTokens = false
 
-    enum Limits {
-        static let count = 16
-        static let stops = 16
-        static let stopBytes = 256
-        static let stopTokens = 1024
-        static let biases = 1024
-        static let tokens = 1 << 24
-        static let saltBytes = 256
-        static let logprobs = 20
+    public enum Limits {
+        public static let count = 16
+        public static let stops = 16
+        public static let stopBytes = 256
+        public static let stopTokens = 1024
+        public static let biases = 1024
+        public static let tokens = 1 << 24
+        public static let saltBytes = 256
+        public static let logprobs = 20
     }
 
     init(_ fields: inout RequestFields) throws(APIError) {

@@ -7,6 +7,7 @@ public struct TokenizeRequest: Sendable {
         case chat(ChatFields)
     }
 
+    public var model: String?
     public var input: Input
     /// Begin with the tokenizer's beginning-of-text token, if it has one.
     public var addsSpecial: Bool
@@ -16,7 +17,7 @@ public struct TokenizeRequest: Sendable {
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)
-        _ = try fields.string("model")
+        model = try fields.string("model")
         let (ours, theirs) = (try fields.bool("add_special"), try fields.bool("add_special_tokens"))
         addsSpecial = ours ?? theirs ?? false
         parsesSpecial = try fields.bool("parse_special") ?? true
@@ -34,11 +35,12 @@ public struct TokenizeRequest: Sendable {
 }
 
 public struct DetokenizeRequest: Sendable {
+    public var model: String?
     public var tokens: [Int32]
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)
-        _ = try fields.string("model")
+        model = try fields.string("model")
         guard fields.value("tokens") != nil else { throw .invalid("tokens", "tokens is missing") }
         tokens = try fields.tokens("tokens", limit: GenerationFields.Limits.tokens)
         try fields.finish()

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Glibc
 import Quern
+import QuernAPI
 import QuernCheckpoint
 import QuernEngine
 import QuernMeasure
@@ -22,13 +23,15 @@ struct Failure: Error {
     static func output(_ message: String) -> Failure { Failure(status: 74, message: message) }
     static func general(_ message: String) -> Failure { Failure(status: 1, message: message) }
     static let interrupted = Failure(status: 130, message: "")
+    /// The reader of standard output has gone, which is a success.
+    static let closed = Failure(status: 0, message: "")
     /// Some lines of the input failed; each was reported on its own.
     static let partial = Failure(status: 3, message: "")
 
     /// Prints the message and ends the process.
     static func report(_ error: any Error) -> Never {
         let (status, message) = describe(error)
-        if !message.isEmpty { FileHandle.standardError.write(Data("quern: \(message)\n".utf8)) }
+        if !message.isEmpty { Terminal.note("quern: \(message)") }
         exit(status)
     }
 
@@ -40,7 +43,9 @@ struct Failure: Error {
         case let error as ProfileError: return (65, error.description)
         case let error as PlanError: return (2, error.description)
         case let error as EngineError: return (1, error.description)
+        case let error as APIError: return (error.status == 507 ? 4 : 1, error.message)
         case let error as RequestError: return (status(error), error.description)
+        case let error as ConfigurationError: return (78, error.description)
         case let error as SocketError: return (status(error), error.description)
         case let error as MeasureError: return (2, error.description)
         case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
@@ -82,9 +87,7 @@ struct Failure: Error {
     private static func status(_ error: SocketError) -> Int32 {
         switch error {
         case .alreadyRunning: 75
-        case .directory: 77
-        case .pathTooLong: 2
-        case .notASocket, .lock: 1
+        case .pathTooLong, .abstractName, .directory, .notASocket, .occupied, .activation, .system: 78
         }
     }
 }

@@ -16,20 +16,24 @@ struct Quern: AsyncParsableCommand {
               quern serve models/model.quern                 serve it on a Unix socket
               quern run "Write a haiku"                      ask it
               echo "Write a haiku" | quern run               the same from a pipe
+              quern map "Translate: {}" < lines.txt          one answer per line
+              quern batch in.jsonl -o out.jsonl              a file of requests, resumably
 
             Exit status: 0 ok, 1 failure, 2 usage, 3 some input lines failed, 65 malformed file, 66 missing or unreadable \
             file, 69 no daemon, 70 bug in quern, 74 input/output error, 75 try again later, 77 not permitted, \
-            130 interrupted.
+            78 configuration, 130 interrupted.
             """,
         version: version,
         subcommands: [
-            Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
-            PlanCommand.self, Devices.self, Calibrate.self, Status.self, Top.self,
+            Serve.self, Run.self, Chat.self, Map.self, Batch.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
+            PlanCommand.self, Devices.self, Calibrate.self, Ps.self, Stop.self, Status.self, Top.self, Doctor.self, Limits.self,
         ])
 
     static func main() async {
         signal(SIGPIPE, SIG_IGN)    // a closed pipe is an error code from write, not a death
         signal(SIGXFSZ, SIG_IGN)
+        // A standard stream that is closed must not become a file or a socket that somebody prints into.
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -1,4 +1,5 @@
-// From what the user typed to a model file: a path, a name in a model folder, QUERN_MODEL, or the only archive there is.
+// From what the user typed to a model file: a name in the configuration, a path, a name in a model folder, the `model` setting,
+// or the only archive there is.
 import Foundation
 
 enum ModelLocator {
@@ -9,13 +10,19 @@ enum ModelLocator {
         return ["models", data + "/quern/models"]
     }
 
-    static func resolve(_ given: String?) throws -> String {
-        if let given { return try find(given) }
-        if let name = ProcessInfo.processInfo.environment["QUERN_MODEL"], !name.isEmpty { return try find(name) }
-        let archives = folders.flatMap { folder in
+    /// The archives in them.
+    static var archives: [String] {
+        folders.flatMap { folder in
             ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
                 .filter { $0.hasSuffix(".quern") }.sorted().map { "\(folder)/\($0)" }
         }
+    }
+
+    static func resolve(_ given: String?, _ settings: Settings) throws -> String {
+        if let name = given ?? settings.text(.model) {
+            return try find(settings.models.first { $0.name.utf8.elementsEqual(name.utf8) }?.path ?? name)
+        }
+        let archives = archives
         if archives.count == 1 { return archives[0] }
         if archives.isEmpty {
             throw Failure.missing(

@@ -1,6 +1,7 @@
 // Option groups that several commands share.
 import ArgumentParser
 import Foundation
+import Glibc
 import Quern
 import QuernEngine
 import QuernServer
@@ -10,19 +11,21 @@ extension Precision: ExpressibleByArgument {}
 extension KVFormat: ExpressibleByArgument {}
 
 struct LoadingOptions: ParsableArguments {
+    @OptionGroup var configuration: ConfigurationOptions
+
     @Option(help: "Kernel threads (default: what affinity and cgroup allow).")
     var threads: Int?
 
     @Option(help: "Tokens of prompt and completion together (default: the model's, at most 8192).")
     var context: Int?
 
-    @Option(help: "int8; int8-fast, whose prompts are read faster and a little less exactly; or f32 through BLAS for checking.")
-    var precision: Precision = .int8
+    @Option(help: "int8 (default); int8-fast, whose prompts are read faster and a little less exactly; or f32 through BLAS for checking.")
+    var precision: Precision?
 
-    @Option(help: "How keys and values are kept: f16, or int8 in half the memory.")
-    var kv: KVFormat = .half
+    @Option(help: "How keys and values are kept: f16 (default), or int8 in half the memory.")
+    var kv: KVFormat?
 
-    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni, neon, neondot (also QUERN_ISA).")
+    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni, neon, neondot .")
     var isa: String?
 
     func validate() throws {
@@ -30,19 +33,22 @@ struct LoadingOptions: ParsableArguments {
         if let context, context < 1 { throw ValidationError("--context is \(context), it must be at least 1") }
     }
 
-    var loadOptions: LoadOptions {
+    /// Whether anything was asked for on the command line.
+    var isGiven: Bool { threads != nil || context != nil || precision != nil || kv != nil || isa != nil }
+
+    func loadOptions(_ settings: Settings) -> LoadOptions {
         var options = LoadOptions()
-        options.threads = threads
-        options.contextLength = context
-        options.precision = precision
-        options.cacheFormat = kv
-        options.instructionSet = isa ?? ProcessInfo.processInfo.environment["QUERN_ISA"].flatMap { $0.isEmpty ? nil : $0 }
+        options.threads = threads ?? settings.integer(.threads)
+        options.contextLength = context ?? settings.integer(.context)
+        if let value = precision ?? settings.text(.precision).flatMap(Precision.init) { options.precision = value }
+        if let value = kv ?? settings.text(.kv).flatMap(KVFormat.init) { options.cacheFormat = value }
+        options.instructionSet = isa ?? settings.text(.isa)
         return options
     }
 
     /// Loads with a progress bar on stderr.
-    func load(_ path: String, maxSequences: Int = 1) throws -> LoadedModel {
-        var options = loadOptions
+    func load(_ path: String, _ settings: Settings, maxSequences: Int = 1) throws -> LoadedModel {
+        var options = loadOptions(settings)
         options.maxSequences = maxSequences
         let bar = Terminal.isInteractive ? ProgressReport("loading") : nil
         let model = try LoadedModel.load(path: path, options: options) { bar?.update($0) }
@@ -52,38 +58,16 @@ struct LoadingOptions: ParsableArguments {
 }
 
 struct SocketOptions: ParsableArguments {
-    @Option(help: "HTTP socket (default: $QUERN_SOCKET, else $XDG_RUNTIME_DIR/quern/quern.sock, else /tmp/quern-UID/quern.sock).")
+    @Option(help: "HTTP socket (default: the setting, else $XDG_RUNTIME_DIR/quern/quern.sock, else /tmp/quern-UID/quern.sock).")
     var socket: String?
 
     @Option(help: "Raw pipe socket (default: quern.pipe beside the HTTP socket).")
     var pipeSocket: String?
 
-    var paths: SocketPaths {
-        SocketPaths(socket: socket, pipe: pipeSocket, environment: ProcessInfo.processInfo.environment)
-    }
-}
-
-struct SamplingOptions: ParsableArguments {
-    @Option(help: "0 takes the likeliest token (default: the model's own, else 0.7 with top-p 0.8 and top-k 20).")
-    var temperature: Float?
-
-    @Option(help: "Keep the k likeliest tokens.")
-    var topK: Int?
-
-    @Option(help: "Keep the smallest set of tokens that reaches this probability.")
-    var topP: Float?
-
-    @Option(help: "Same seed, prompt and model: same answer.")
-    var seed: UInt64?
-
-    @Option(help: "Most tokens to generate (default: until the model stops or the context is full).")
-    var maxTokens: Int?
-
-    func validate() throws {
-        if let temperature, !(0...2).contains(temperature) { throw ValidationError("--temperature is \(temperature), allowed is 0...2") }
-        if let topP, !(topP > 0 && topP <= 1) { throw ValidationError("--top-p is \(topP), allowed is above 0 up to 1") }
-        if let topK, topK < 0 { throw ValidationError("--top-k is \(topK), it must not be negative") }
-        if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens is \(maxTokens), it must be at least 1") }
+    func paths(_ settings: Settings) -> SocketPaths {
+        SocketPaths(
+            socket: socket ?? settings.text(.socket), pipe: pipeSocket ?? settings.text(.pipeSocket),
+            runtimeDirectory: settings.environment["XDG_RUNTIME_DIR"], userID: getuid())
     }
 }
 

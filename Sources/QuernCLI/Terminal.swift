@@ -37,7 +37,10 @@ enum Terminal {
         return ioctl(1, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
     }
 
-    static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func note(_ text: String) { write(text + "\n") }
+
+    /// To stderr; a stderr that is closed or full is nothing to fail for.
+    static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
     /// Text for a terminal: control characters a model might emit are shown, not obeyed.
     static func escaped(_ text: String) -> String {
@@ -57,16 +60,23 @@ final class ProgressBar {
     private let label: String
     private let started = ContinuousClock.now
     private var lastDrawn: ContinuousClock.Instant?
+    private let start: Double
     private var lastTenth = -1
 
-    init(_ label: String) { self.label = label }
+    /// - Parameter start: the fraction that was done before; the time left is judged by what came after.
+    init(_ label: String, startingAt start: Double = 0) {
+        self.label = label
+        self.start = start
+    }
 
-    func update(_ fraction: Double) {
+    /// - Parameter detail: further figures to show.
+    func update(_ fraction: Double, detail: String = "") {
+        let suffix = detail.isEmpty ? "" : ", " + detail
         guard Terminal.isInteractive else {
             let tenth = Int(fraction * 10)
             if tenth > lastTenth {
                 lastTenth = tenth
-                Terminal.note("\(label) \(tenth * 10) %")
+                Terminal.note("\(label) \(tenth * 10) %\(suffix)")
             }
             return
         }
@@ -76,29 +86,13 @@ final class ProgressBar {
         let width = 30
         let filled = Int(fraction * Double(width))
         let elapsed = (now - started) / .seconds(1)
-        let left = fraction > 0.02 ? String(format: " %.0f s left", elapsed / fraction - elapsed) : ""
+        let done = fraction - start
+        let left = done > 0.02 * (1 - start) ? String(format: ", %.0f s left", elapsed * (1 - fraction) / done) : ""
         let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: width - filled)
-        FileHandle.standardError.write(Data(String(format: "\r\u{1B}[K\(label) [\(bar)] %3.0f %%\(left)", fraction * 100).utf8))
+        Terminal.write(String(format: "\r\u{1B}[K\(label) [\(bar)] %3.0f %%", fraction * 100) + suffix + left)
     }
 
     func finish() {
-        if Terminal.isInteractive { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-    }
-}
-
-/// Ctrl-C as a flag instead of a death.
-final class Interrupt {
-    private let source: any DispatchSourceSignal
-
-    init(_ action: @escaping @Sendable () -> Void) {
-        signal(SIGINT, SIG_IGN)
-        source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
-        source.setEventHandler(handler: action)
-        source.resume()
-    }
-
-    deinit {
-        source.cancel()
-        signal(SIGINT, SIG_DFL)
+        if Terminal.isInteractive { Terminal.write("\r\u{1B}[K") }
     }
 }

@@ -114,6 +114,11 @@ public final class Engine: Sendable {
 
     deinit { inbox.post(.drain) }
 
+    /// Bytes that loading `checkpoint` will take: weights, and keys and values of every sequence at full length. Reads no weights.
+    public static func memoryEstimate(_ checkpoint: any Checkpoint, options: EngineOptions) throws -> Int {
+        try EngineLoader.memoryEstimate(checkpoint.config, options)
+    }
+
     /// Queues a request.
     ///
     /// - Throws: `EngineError` when the prompt is empty, too long or names a token outside the vocabulary, or when too many

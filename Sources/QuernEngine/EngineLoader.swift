@@ -52,6 +52,24 @@ struct EngineLoader {
         return EngineLoader(loop: loop, info: info)
     }
 
+    /// Weights of 8 bits with a half-precision scale per 32, or of 32; f32 keeps four bytes each.
+    static func memoryEstimate(_ config: ModelConfig, _ options: EngineOptions) throws -> Int {
+        let blocksPerSequence = (try context(options, config) + KVStorage.blockSize - 1) / KVStorage.blockSize
+        let format = options.precision == .float32 ? .float32 : options.cacheFormat
+        let blocks = blockCount(
+            config, perSequence: blocksPerSequence, sequences: max(1, options.maxSequences), format: format,
+            byteLimit: options.cacheByteLimit)
+        let cacheBytes = blocks * bytesPerBlock(config, format)
+        let weightBytes = options.precision == .float32 ? config.parameterCount * 4 : config.parameterCount / 16 * 17
+        return weightBytes + cacheBytes
+    }
+
+    private static func bytesPerBlock(_ config: ModelConfig, _ format: KVFormat) -> Int {
+        KVStorage.blockSize * KVStorage.bytesPerToken(
+            layers: config.layerKinds.count { $0 != .linear }, kvHeads: config.kvHeadCount, headDim: config.headDim,
+            format: format)
+    }
+
     private static func context(_ options: EngineOptions, _ config: ModelConfig) throws -> Int {
         guard let wanted = options.contextLength else { return min(config.contextLength, defaultContextLength) }
         guard wanted > 0 && wanted <= config.contextLength else {
@@ -68,10 +86,7 @@ struct EngineLoader {
     private static func blockCount(
         _ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat, byteLimit: Int?
     ) -> Int {
-        let bytesPerBlock = KVStorage.blockSize * KVStorage.bytesPerToken(
-            layers: config.layerKinds.count { $0 != .linear }, kvHeads: config.kvHeadCount, headDim: config.headDim,
-            format: format)
         let budget = byteLimit ?? min(defaultCacheByteLimit, Int(clamping: ProcessInfo.processInfo.physicalMemory / 4))
-        return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock)))
+        return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock(config, format))))
     }
 }

@@ -84,12 +84,15 @@ extension Backend {
         return request
     }
 
-    /// - Throws: 404 when a request names a model that is not this one.
-    func checkModel(_ name: String?, param: String = "model") throws(APIError) {
-        guard let name, name != model.info.id else { return }
-        throw APIError(
-            status: 404, type: "not_found_error", code: "model_not_found", param: param,
-            message: "the model \"\(name.prefix(128))\" is not loaded; this daemon serves \"\(model.info.id)\"")
+    /// A model without a chat template continues a pipe's text as it is, when the client did not ask for a chat's fields.
+    func request(_ pipe: PipeRequest, from sender: Sender) -> TextRequest {
+        switch pipe {
+        case .chat(let chat, let text) where model.chatTemplate == nil && chat.chat.messages.count == 1:
+            request(chat.generation, prompt: .text(text, parseSpecial: false), from: sender)
+        case .chat(let chat, _): request(chat, from: sender)
+        case .raw(let completion, let text):
+            request(completion.generation, prompt: .text(text, parseSpecial: completion.parsesSpecial), from: sender)
+        }
     }
 }
 

@@ -1,55 +1,43 @@
 // The raw pipe socket: bytes until half-close are the prompt, the answer comes back as plain text, then the connection
-// closes. A protocol of its own on a path of its own, so that nothing is guessed from first bytes.
+// closes. A protocol of its own on a path of its own, so that nothing is guessed from first bytes. A first line
+// `#quern {…}` holds options (see PipeRequest).
 //
 // Invariants: an error is one line starting with `quern: ` and only when no text was sent; a client that closes cancels,
 // a client that half-closes does not; no sequence is queued before the prompt is complete.
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import Quern
 import QuernAPI
 import QuernEngine
-import ServiceLifecycle
 
-struct PipeServer: Service {
-    let backend: Backend
-    let endpoint: SocketEndpoint
-    let group: any EventLoopGroup
+struct PipeServer: Sendable {
+    let surface: Surface
     let logger: Logger
 
-    private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
+    typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
-    func run() async throws {
-        let server = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 512)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .bind(unixDomainSocketPath: endpoint.paths.pipe, cleanupExistingSocketFile: true) { channel in
-                channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
-            }
-        logger.notice("pipe socket ready", metadata: ["socket": "\(endpoint.paths.pipe)"])
-        try await withGracefulShutdownHandler {
-            try await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { tasks in
-                    for try await connection in connections {
-                        tasks.addTask { await serve(connection) }
-                    }
-                }
-            }
-        } onGracefulShutdown: {
-            server.channel.close(promise: nil)
-        }
+    func prepare(_ channel: any Channel) -> EventLoopFuture<Connection> {
+        channel.eventLoop.makeCompletedFuture { try Connection(wrappingChannelSynchronously: channel) }
     }
 
-    private func serve(_ connection: Connection) async {
+    func serve(_ connection: Connection) async {
         do {
             try await connection.executeThenClose { inbound, outbound in
                 do {
-                    let prompt = try await readPrompt(inbound, connection.channel)
-                    try await answer(prompt, connection.channel, outbound)
+                    let bytes = try await read(inbound, connection.channel)
+                    let request = try PipeRequest(bytes)
+                    let lease = try await surface.models.lease(request.model)
+                    let outcome = await Result { try await answer(request, surface.backend(lease), connection.channel, outbound) }
+                    await lease.end()
+                    try outcome.get()
                 } catch let error as PipeError {
                     try await outbound.write(ByteBuffer(string: "quern: \(error.message)\n"))
+                } catch let error as APIError {
+                    try await outbound.write(ByteBuffer(string: "quern: \(error.message)\n"))
                 } catch let error as RequestError {
+                    try await outbound.write(ByteBuffer(string: "quern: \(error)\n"))
+                } catch let error as ModelLoadFailure {
                     try await outbound.write(ByteBuffer(string: "quern: \(error)\n"))
                 }
             }
@@ -63,8 +51,8 @@ struct PipeServer: Service {
     }
 
     /// Everything up to the half-close; nothing for the idle timeout ends the wait.
-    private func readPrompt(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ channel: any Channel) async throws -> String {
-        let limits = backend.limits
+    private func read(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ channel: any Channel) async throws -> [UInt8] {
+        let limits = surface.limits
         var bytes: [UInt8] = []
         let idle = IdleTimer(limits.pipeIdleTimeout, channel)
         defer { idle.stop() }
@@ -76,18 +64,16 @@ struct PipeServer: Service {
             bytes += part.readableBytesView
         }
         if idle.hasFired { throw PipeError(message: "no prompt came for \(limits.pipeIdleTimeout)") }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw PipeError(message: "the prompt is not valid UTF-8")
-        }
-        guard text.contains(where: { !$0.isWhitespace }) else { throw PipeError(message: "the prompt is empty") }
-        return text
+        return bytes
     }
 
-    private func answer(_ text: String, _ channel: any Channel, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) async throws {
-        let model = backend.model
-        let prompt = model.chatTemplate != nil ? Prompt.chat(ChatPrompt(user: text)) : .text(text, parseSpecial: false)
-        let generation = try model.generate(
-            TextRequest(prompt: prompt, sampling: SamplingParameters(defaults: model.generationDefaults)))
+    private func answer(
+        _ request: PipeRequest, _ backend: Backend, _ channel: any Channel,
+        _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        let peer = try? await PeerCredentials.of(channel).get()
+        let logger = logger.naming(peer)
+        let generation = try backend.model.generate(backend.request(request, from: Sender(userID: peer?.userID)))
         channel.closeFuture.whenComplete { _ in generation.cancel() }
         var hasWritten = false
         for await event in generation {

@@ -1,73 +1,110 @@
 // The daemon: both sockets over one event loop, from ready to drained.
 //
-// Invariant: the sockets are bound only while the endpoint's lock is held, and unlinked before it is released.
-import Hummingbird
-import HummingbirdCore
+// Invariant: the sockets have names only while the endpoint's lock is held; the names go before the lock does.
 import Logging
 import NIOCore
 import NIOPosix
 import Quern
 import ServiceLifecycle
-import UnixSignals
 
 public enum QuernServer {
-    /// Serves until SIGTERM or SIGINT, then finishes live requests and returns.
+    /// Serves until SIGTERM or SIGINT, then finishes live requests and returns. A second signal ends the process at once.
     ///
     /// - Parameters:
-    ///   - endpoint: paths whose lock is held; closed before returning.
-    ///   - onReady: called once the HTTP socket accepts connections.
+    ///   - models: at least one, with distinct names; the first answers requests that name none.
+    ///   - memoryBudget: most bytes that models may take together.
+    ///   - endpoint: paths whose lock is held; the caller gives it up afterwards.
+    /// - Throws: what loading a model at start throws, or what keeps the sockets from being opened.
     public static func run(
-        _ model: LoadedModel, at endpoint: SocketEndpoint, version: String, limits: ServerLimits = ServerLimits(),
-        logger: Logger, signals: [UnixSignal] = [.sigterm, .sigint], onReady: @escaping @Sendable () -> Void = {}
+        _ models: [ModelSpecification], memoryBudget: Int, at endpoint: SocketEndpoint, version: String,
+        limits: ServerLimits = ServerLimits(), logger: Logger, notifier: ServiceNotifier
     ) async throws {
-        umask(0o177)        // the sockets are their owner's alone from the moment they are bound
-        let backend = Backend(model: model, limits: limits, version: version)
-        let ledger = ConnectionLedger(limit: limits.connections, limitPerUser: limits.connectionsPerUser)
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let application = Application(
-            router: backend.makeRouter(),
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [FlushBeforeClose(), ConnectionGuard(limits: limits, ledger: ledger)],
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
-                        maxHeaderFieldCount: limits.headerCount))),
-            configuration: ApplicationConfiguration(address: .unixDomainSocket(path: endpoint.paths.http), backlog: 512),
-            onServerRunning: { _ in
-                logger.notice("ready", metadata: ["socket": "\(endpoint.paths.http)", "model": "\(model.info.id)"])
-                onReady()
-            },
-            eventLoopGroupProvider: .shared(group), logger: logger.quieter)
-        let pipe = PipeServer(backend: backend, endpoint: endpoint, group: group, logger: logger)
-        var configuration = ServiceGroupConfiguration(
-            services: [application, pipe], gracefulShutdownSignals: signals, logger: logger.quieter)
+        let listeners = try endpoint.listen()
+        let registry = ModelRegistry(models, budget: memoryBudget, logger: logger)
+        let names = models.map(\.name).joined(separator: ", ")
+        let readiness = Readiness(models: registry) {
+            logger.notice(
+                "ready",
+                metadata: [
+                    "socket": "\(endpoint.paths.http)", "pipe": "\(listeners.pipe == nil ? "none" : endpoint.paths.pipe)",
+                    "models": "\(names)",
+                ])
+            notifier.ready("serving \(names)")
+        }
+        notifier.loading(names)
+        let surface = Surface(models: registry, limits: limits, version: version)
+        let web = HTTPSurface(surface, logger: logger)
+        let http = ConnectionService(descriptor: listeners.http, group: group, prepare: web.prepare, serve: web.serve)
+        let pipe = listeners.pipe.map { descriptor in
+            let pipe = PipeServer(surface: surface, logger: logger)
+            return ConnectionService(descriptor: descriptor, group: group, prepare: pipe.prepare, serve: pipe.serve)
+        }
+        let watch = NameWatch(listeners: listeners, logger: logger)
+        let services: [(any Service)?] = [http, pipe, watch, readiness]
+        let together = Together(services: services.compactMap { $0 })
+        var configuration = ServiceGroupConfiguration(services: [together], logger: logger.quieter)
         configuration.maximumGracefulShutdownDuration = .seconds(30)
-        let services = ServiceGroup(configuration: configuration)
-        let outcome = await Result { try await services.run() }
-        logger.notice("draining")
-        await model.drain()
-        endpoint.close()
-        try await group.shutdownGracefully()
+        let running = ServiceGroup(configuration: configuration)
+        let signals = StopSignals { count in
+            guard count == 1 else {
+                listeners.unlink()
+                endpoint.close()
+                return true
+            }
+            logger.notice("draining")
+            notifier.stopping()
+            Task { await running.triggerGracefulShutdown() }
+            return false
+        }
+        let outcome = await Result { try await running.run() }
+        listeners.unlink()
+        try await group.shutdownGracefully()        // what still is connected has had its time
+        await registry.drain()
+        withExtendedLifetime(signals) {}
         try outcome.get()
     }
 }
 
+/// Services that begin and end at the same time; a service group would end them one after the other.
+private struct Together: Service {
+    let services: [any Service]
+
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for service in services { tasks.addTask { try await service.run() } }
+            try await tasks.waitForAll()
+        }
+    }
+}
+
+/// Says when the daemon can no longer be reached because somebody removed or replaced a socket's name.
+private struct NameWatch: Service {
+    let listeners: Listeners
+    let logger: Logger
+
+    func run() async {
+        await cancelWhenGracefulShutdown {
+            var known: [String] = []
+            while (try? await Task.sleep(for: .seconds(2))) != nil {
+                let lost = listeners.lostNames
+                for path in lost where !known.contains(path) {
+                    logger.error("socket name lost: nobody can connect there; restart the daemon", metadata: ["socket": "\(path)"])
+                }
+                known = lost
+            }
+        }
+    }
+}
+
 extension Result where Failure == any Error {
-    fileprivate init(_ body: () async throws -> Success) async {
+    /// What an asynchronous body returned or threw.
+    init(_ body: () async throws -> Success) async {
         do {
             self = .success(try await body())
         } catch {
             self = .failure(error)
         }
-    }
-}
-
-extension Logger {
-    /// For libraries whose `info` is our `debug`.
-    fileprivate var quieter: Logger {
-        var copy = self
-        copy.logLevel = logLevel <= .debug ? logLevel : .warning
-        return copy
     }
 }

@@ -32,6 +32,8 @@ public struct ServerLimits: Sendable {
 struct QuernRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     private let channel: any Channel
+    /// Models that must stay until the answer has been written.
+    let leases = Leases()
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
@@ -46,14 +48,33 @@ struct QuernRequestContext: RequestContext {
     }
 }
 
-/// The model behind the routes.
-struct Backend: Sendable {
-    let model: LoadedModel
+/// What the routes answer for: all models, and what is counted about them.
+struct Surface: Sendable {
+    let models: ModelRegistry
     let limits: ServerLimits
     let version: String
     let metrics = Metrics()
     /// In seconds since 1970.
     let started = Date().timeIntervalSince1970
+
+    /// The model a request names, else the first; it stays loaded until the answer has been written.
+    func backend(_ name: String?, _ context: QuernRequestContext) async throws -> Backend {
+        let lease = try await models.lease(name)
+        context.leases.add(lease)
+        return backend(lease)
+    }
+
+    func backend(_ lease: ModelLease) -> Backend {
+        Backend(model: lease.model, limits: limits, version: version, metrics: metrics)
+    }
+}
+
+/// The model that answers a request.
+struct Backend: Sendable {
+    let model: LoadedModel
+    let limits: ServerLimits
+    let version: String
+    let metrics: Metrics
 
     var fingerprint: String { "quern-\(version)-\(model.info.precision.rawValue)-\(model.info.instructionSet)" }
 }

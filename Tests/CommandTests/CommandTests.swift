@@ -14,7 +14,10 @@ import Testing
         try QuernBinary.run(arguments, input: Array(input.utf8), environment: environment, folder: folder.url)
     }
 
-    @Test(arguments: ["serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "eval", "status", "top"])
+    @Test(arguments: [
+        "serve", "run", "pack", "inspect", "tokenize", "detokenize", "logits", "bench", "eval", "status", "top", "map", "chat", "batch",
+        "ps", "stop", "doctor", "limits",
+    ])
     func everyCommandHasHelpWithExamples(_ command: String) throws {
         let help = try quern(command, "--help")
         #expect(help.status == 0)

@@ -27,6 +27,35 @@ import Testing
         #expect(try daemon.request("GET", "/health").status == 200)
     }
 
+    @Test func theFirstLineMayHoldOptions() throws {
+        func ask(_ text: String) throws -> String { try daemon.askPipe(Array(text.utf8)) }
+        let options = #"#quern {"max_tokens": 8, "temperature": 0, "ignore_eos": true}"#
+        let short = try ask(options + "\nWrite a haiku")
+        #expect(!short.hasPrefix("quern: "))
+        #expect(try ask(options + "\nWrite a haiku") == short)
+        #expect(try ask(options.replacing("8,", with: "4,") + "\nWrite a haiku").utf8.count <= short.utf8.count)
+        #expect(try ask(options.replacing("{", with: #"{"system": "be brief", "#) + "\nhi").hasPrefix("quern: ") == false)
+        #expect(try ask(options.replacing("{", with: #"{"raw": true, "#) + "\nhi").hasPrefix("quern: ") == false)
+        for (line, message) in [
+            (#"{"max_tokens": -1}"#, "max_tokens is -1"), (#"{"max_tokns": 1}"#, "max_tokns"), (#"{"stream": true}"#, "stream"),
+            (#"{"messages": []}"#, "messages"), (#"{"raw": 1}"#, "raw is number"), (#"{"temperature": 1"#, "not valid JSON"),
+            (#"{"raw": true, "system": "x"}"#, "no system message"), (#"{"model": "other"}"#, "other"),
+            (#"{"temperature": 1, "temperature": 1}"#, "temperature"),
+            (#"{"stop": ""# + String(repeating: "x", count: 70_000) + #""}"#, "exceeds the limit"),
+        ] {
+            let answer = try ask("#quern \(line)\nhello")
+            #expect(answer.hasPrefix("quern: ") && answer.contains(message), "\(line.prefix(80)): \(answer.prefix(200))")
+        }
+        #expect(try ask(#"#quern {"max_tokens": 1}"#).contains("not followed by a prompt"))
+        #expect(try ask("#quern {\"max_tokens\": 1}\n \n").contains("the prompt is empty"))
+    }
+
+    @Test func otherFirstLinesArePrompts() throws {
+        for text in ["# A heading\ntext", "#quern is a mill", "#quern\n{}", "# quern {\"max_tokens\": 0}\nx", " #quern {\"x\": 0}\nx"] {
+            #expect(!(try daemon.askPipe(Array(text.utf8))).hasPrefix("quern: "), "\(text)")
+        }
+    }
+
     @Test func requestsForTheOtherSocketAreText() throws {
         #expect(!(try daemon.askPipe(Array("GET / HTTP/1.1\r\n\r\n".utf8))).contains("HTTP/1.1 4"))
     }

@@ -38,35 +38,128 @@ import Testing
         #expect(try second.request("GET", "/health").status == 200)
     }
 
+    /// What stands at the path and is not a leftover of ours stays as it is.
     @Test func otherFilesAreNotReplaced() throws {
         let folder = try TemporaryFolder()
-        let path = try folder.write("precious", Array("data".utf8))
-        let result = try QuernBinary.run(["serve", QuernBinary.tinyChat, "--socket", path])
-        #expect(result.status == 1)
-        #expect(result.error.contains("is not a socket"))
-        #expect(try String(contentsOfFile: path, encoding: .utf8) == "data")
+        func refuses(_ path: String, _ reason: String) throws {
+            let result = try QuernBinary.run(["serve", QuernBinary.tinyChat, "--socket", path])
+            #expect(result.status == 78)
+            #expect(result.error.contains(path) && result.error.contains(reason), "\(result.error)")
+        }
+        let file = try folder.write("precious", Array("data".utf8))
+        try refuses(file, "is not a socket")
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == "data")
+        let directory = folder.path("directory")
+        mkdir(directory, 0o700)
+        try refuses(directory, "is not a socket")
+        let link = folder.path("link")
+        symlink(file, link)
+        try refuses(link, "is not a socket")
+        let other = try UnixListener(folder.path("other"))
+        try refuses(folder.path("other"), "another program listens there")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted() == ["directory", "link", "other", "precious"])
+        withExtendedLifetime(other) {}
     }
 
     @Test func unusableDirectories() throws {
         let folder = try TemporaryFolder()
         func serve(_ socket: String) throws -> QuernBinary.Result { try QuernBinary.run(["serve", QuernBinary.tinyChat, "--socket", socket]) }
         let missing = try serve("/proc/no/q.sock")
-        #expect(missing.status == 77)
+        #expect(missing.status == 78)
         #expect(missing.error.contains("/proc/no"))
         let open = folder.path("open")
         mkdir(open, 0o700)
         chmod(open, 0o777)
         let shared = try serve(open + "/q.sock")
-        #expect(shared.status == 77)
+        #expect(shared.status == 78)
         #expect(shared.error.contains("chmod 700"))
+        let below = try serve(open + "/quern/q.sock")
+        #expect(below.status == 78)
+        #expect(below.error.contains("not sticky"))
         let long = try serve(folder.path(String(repeating: "x", count: 120)))
-        #expect(long.status == 2)
+        #expect(long.status == 78)
         #expect(long.error.contains("the system allows 103"))
         let file = try folder.write("file", [1])
         #expect(try serve(file + "/q.sock").error.contains("is not a directory"))
+        let abstract = try serve("@quern")
+        #expect(abstract.status == 78)
+        #expect(abstract.error.contains("abstract"))
         let read = folder.path("read")
         mkdir(read, 0o500)
-        if getuid() != 0 { #expect(try serve(read + "/q.sock").status == 77) }
+        if getuid() != 0 { #expect(try serve(read + "/q.sock").status == 78) }
+    }
+
+    /// Many start at once: one serves, the others say who does.
+    @Test func racingStartsHaveOneWinner() throws {
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "serve", QuernBinary.tinyChat, "--socket", folder.path("q.sock"), "--pipe-socket", folder.path("q.pipe"), "--threads", "1",
+        ]
+        let daemons = try (0..<20).map { _ in try RunningQuern(arguments) }
+        while daemons.count(where: { $0.process.isRunning }) > 1 { usleep(10_000) }
+        let winner = try #require(daemons.first { $0.process.isRunning })
+        #expect(daemons.filter { $0 !== winner }.allSatisfy { $0.process.terminationStatus == 75 })
+        #expect(winner.waitForLog("ready"))
+        winner.process.terminate()
+        winner.process.waitUntilExit()
+        #expect(winner.process.terminationStatus == 0)
+    }
+
+    @Test(arguments: ["000", "022", "077", "777"]) func theModeIsIndependentOfTheUmask(_ mask: String) throws {
+        let folder = try TemporaryFolder()
+        let socket = folder.path("new/q.sock")
+        let daemon = try RunningQuern(["serve", QuernBinary.tinyChat, "--socket", socket, "--threads", "1"], shell: "umask \(mask)")
+        #expect(daemon.waitForLog("ready"))
+        #expect(mode(socket) == 0o600)
+        #expect(mode(folder.path("new/quern.pipe")) == 0o600)
+        #expect(mode(folder.path("new")) == 0o700)
+        daemon.process.terminate()
+        daemon.process.waitUntilExit()
+    }
+
+    /// A name that was taken away is reported, and a successor's is not removed.
+    @Test func lostNamesAreReportedAndSuccessorsStay() throws {
+        let folder = try TemporaryFolder()
+        let daemon = try TestDaemon(folder: folder)
+        let open = try UnixConnection(daemon.socket)
+        unlink(daemon.socket)
+        #expect(daemon.waitForLog("socket name lost"))
+        let successor = try UnixListener(daemon.socket)
+        try open.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))
+        #expect(String(decoding: try open.readToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+        #expect(daemon.stop() == 0)
+        #expect(FileManager.default.fileExists(atPath: daemon.socket))
+        withExtendedLifetime(successor) {}
+    }
+
+    /// The second signal does not wait for anybody.
+    @Test(arguments: [(Int32(15), Int32(143)), (2, 130)]) func twoSignalsEndAtOnce(_ number: Int32, _ status: Int32) throws {
+        let folder = try TemporaryFolder()
+        let daemon = try TestDaemon(arguments: ["--context", "512"], folder: folder)
+        let connection = try UnixConnection(daemon.socket)
+        let body = #"{"messages":[{"role":"user","content":"go"}],"ignore_eos":true,"stream":true}"#
+        try connection.send(Array(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
+        _ = try connection.readSome()       // and never read again: the stream cannot end
+        kill(daemon.process.processIdentifier, number)
+        #expect(daemon.waitForLog("draining"))
+        kill(daemon.process.processIdentifier, number)
+        daemon.process.waitUntilExit()
+        #expect(daemon.process.terminationStatus == status)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["log"])
+    }
+
+    /// Standard streams that are closed do not become sockets.
+    @Test func closedStandardStreams() throws {
+        let folder = try TemporaryFolder()
+        let socket = folder.path("q.sock")
+        let daemon = try RunningQuern(["serve", QuernBinary.tinyChat, "--socket", socket, "--threads", "1"], shell: "exec <&- >&- 2>&-; unset HOME")
+        for _ in 0..<500 where (try? UnixConnection(socket)) == nil { usleep(20_000) }
+        let streams = (0...2).map { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(daemon.process.processIdentifier)/fd/\($0)") }
+        #expect(streams == ["/dev/null", "/dev/null", "/dev/null"])
+        daemon.process.terminate()
+        daemon.process.waitUntilExit()
+        #expect(daemon.process.terminationStatus == 0)
     }
 
     @Test func theDefaultDirectoryIsPrivate() throws {
@@ -74,7 +167,7 @@ import Testing
         let daemon = Process()
         daemon.executableURL = URL(filePath: QuernBinary.path)
         daemon.arguments = ["serve", QuernBinary.tinyChat, "--threads", "1"]
-        daemon.environment = ProcessInfo.processInfo.environment.merging(["XDG_RUNTIME_DIR": runtime.url.path]) { $1 }
+        daemon.environment = QuernBinary.cleanEnvironment(["XDG_RUNTIME_DIR": runtime.url.path])
         daemon.standardError = FileHandle.nullDevice
         try daemon.run()
         let socket = runtime.path("quern/quern.sock")

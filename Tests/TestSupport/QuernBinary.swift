@@ -42,9 +42,11 @@ public enum QuernBinary {
         return Result(status: process.terminationStatus, output: output, error: errors.text())
     }
 
-    static func cleanEnvironment(_ extra: [String: String]) -> [String: String] {
+    /// This process's environment without settings, and with folders that do not exist.
+    public static func cleanEnvironment(_ extra: [String: String]) -> [String: String] {
         var environment = ProcessInfo.processInfo.environment
-        for key in ["QUERN_SOCKET", "QUERN_PIPE_SOCKET", "QUERN_MODEL", "QUERN_ISA"] { environment[key] = nil }
+        for key in environment.keys where key.hasPrefix("QUERN_") { environment[key] = nil }
+        environment["XDG_CONFIG_HOME"] = "/nonexistent"
         environment["XDG_RUNTIME_DIR"] = "/nonexistent"
         environment["XDG_DATA_HOME"] = "/nonexistent"
         return environment.merging(extra) { $1 }

@@ -13,15 +13,17 @@ public final class TestDaemon: @unchecked Sendable {
         public let description: String
     }
 
-    /// Starts `quern serve` and waits until it answers.
-    public init(model: String = QuernBinary.tinyChat, arguments: [String] = [], folder: TemporaryFolder? = nil) throws {
+    /// Starts `quern serve` and waits until it is ready.
+    ///
+    /// - Parameter model: nil leaves the choice to `arguments`.
+    public init(model: String? = QuernBinary.tinyChat, arguments: [String] = [], folder: TemporaryFolder? = nil) throws {
         self.folder = try folder ?? TemporaryFolder()
         socket = self.folder.path("q.sock")
         pipe = self.folder.path("q.pipe")
         logPath = self.folder.path("log")
         try Data().write(to: URL(filePath: logPath))
         process.executableURL = URL(filePath: QuernBinary.path)
-        process.arguments = ["serve", model, "--socket", socket, "--pipe-socket", pipe, "--threads", "1"] + arguments
+        process.arguments = ["serve"] + [model].compactMap { $0 } + ["--socket", socket, "--pipe-socket", pipe, "--threads", "1"] + arguments
         process.environment = QuernBinary.cleanEnvironment([:])
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice

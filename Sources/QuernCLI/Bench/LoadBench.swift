@@ -1,6 +1,7 @@
 // `quern bench --socket`: loads for a running daemon, from options to a report.
 import ArgumentParser
 import Foundation
+import Glibc
 import QuernEngine
 import QuernJSON
 import QuernMeasure
@@ -59,18 +60,23 @@ struct LoadBench {
     let prompts: LengthDistribution
     let outputs: LengthDistribution
     let concurrencies: [Int]
+    let settings: Settings
 
     func run(serving model: String?) async throws -> BenchReport {
         let target = try options.goodput.map { try LatencyTarget(parsing: $0) }
         let trace = try options.trace.map { try readTrace($0) }
         let path = SocketPaths(
-            socket: options.socket.flatMap { $0.isEmpty ? nil : $0 }, pipe: nil, environment: ProcessInfo.processInfo.environment).http
-        guard let client = try await DaemonClient.connect(path, serving: model) else {
+            socket: options.socket.flatMap { $0.isEmpty ? nil : $0 } ?? settings.text(.socket), pipe: nil,
+            runtimeDirectory: settings.environment["XDG_RUNTIME_DIR"], userID: getuid()).http
+        guard let service = try await Service.daemon(path, serving: model, settings) else {
             throw Failure.noDaemon("\(path): no daemon answers there\(model.map { " with \($0)" } ?? ""); start one with `quern serve`")
         }
-        let meta = try await client.get("/v1/models")["data"]?.arrayValue?.first?["meta"]
+        _ = try await service.client.post("/models/load", ["model": .string(service.modelID)])
+        let models = try await service.client.get("/v1/models")["data"]?.arrayValue
+        let meta = models?.first { $0["id"]?.stringValue == service.modelID }?["meta"]
         let context = Int(meta?["n_ctx"]?.intValue ?? 0)
-        let generator = LoadGenerator(client: client, vocabulary: Int(meta?["n_vocab"]?.intValue ?? 1))
+        let generator = LoadGenerator(
+            client: service.client, model: service.modelID, vocabulary: Int(meta?["n_vocab"]?.intValue ?? 1))
         let (start, clock) = (HostCounters.now(), ContinuousClock.now)
         var loads: [LoadResult] = []
         _ = await generator.closed([PlannedRequest(promptTokens: 16, outputTokens: 4)], concurrency: 1, seconds: .infinity) { _ in }
@@ -91,7 +97,7 @@ struct LoadBench {
         var company = BenchReport.Company()
         company.noise = HostNoise(from: start, to: .now(), seconds: (ContinuousClock.now - clock) / .seconds(1), countsOthers: false)
         company.noisyRounds = company.noise.isNoisy ? loads.count : 0
-        return BenchReport(subject: subject(client, meta), company: company, series: series(loads), loads: loads)
+        return BenchReport(subject: subject(service, meta), company: company, series: series(loads), loads: loads)
     }
 
     private func readTrace(_ path: String) throws -> Trace {
@@ -149,9 +155,9 @@ struct LoadBench {
         }
     }
 
-    private func subject(_ client: DaemonClient, _ meta: JSONValue?) -> BenchReport.Subject {
+    private func subject(_ service: Service, _ meta: JSONValue?) -> BenchReport.Subject {
         var subject = BenchReport.Subject()
-        subject.model = client.modelID
+        subject.model = service.modelID
         subject.precision = meta?["precision"]?.stringValue ?? ""
         subject.threads = meta?["threads"]?.intValue.map { Int($0) }
         subject.instructionSet = meta?["instruction_set"]?.stringValue ?? ""

@@ -7,7 +7,8 @@ import QuernJSON
 import QuernMeasure
 
 struct LoadGenerator: Sendable {
-    let client: DaemonClient
+    let client: APIClient
+    let model: String
     let vocabulary: Int
     /// Makes the prompts of this load text that no load before it had.
     let salt = UInt64.random(in: 0 ... .max)
@@ -60,7 +61,7 @@ struct LoadGenerator: Sendable {
         var random = SystemRandomNumberGenerator()
         let prompt = request.prompt(vocabulary: vocabulary, salt: salt, using: &random)
         let body: JSONValue = [
-            "prompt": .array(prompt.map { .int(Int64($0)) }), "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0,
+            "model": .string(model), "prompt": .array(prompt.map { .int(Int64($0)) }), "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0,
             "ignore_eos": true, "stream": true, "stream_options": ["include_usage": true],
         ]
         do {

@@ -111,7 +111,7 @@ struct Bench: AsyncParsableCommand {
     private func throughSocket() async throws -> BenchReport {
         let bench = LoadBench(
             options: load, prompts: try LengthDistribution(parsing: promptTokens), outputs: try LengthDistribution(parsing: genTokens),
-            concurrencies: try list(load.concurrency, "--concurrency", 1...4096))
+            concurrencies: try list(load.concurrency, "--concurrency", 1...4096), settings: try loading.configuration.settings())
         return try await bench.run(serving: model)
     }
 
@@ -123,8 +123,9 @@ struct Bench: AsyncParsableCommand {
         guard (1...RankSumTest.maxRuns).contains(rounds) else {
             throw Failure.usage("--rounds is \(rounds), allowed is 1...\(RankSumTest.maxRuns)")
         }
-        let path = try ModelLocator.resolve(model)
-        let loaded = try loading.load(path, maxSequences: batches.max() ?? 1)
+        let settings = try loading.configuration.settings()
+        let path = try ModelLocator.resolve(model, settings)
+        let loaded = try loading.load(path, settings, maxSequences: batches.max() ?? 1)
         let longest = (depths.max() ?? 0) + max((prompts.max() ?? 0) + 1, outputs.max() ?? 0)
         guard longest <= loaded.info.contextLength else {
             throw Failure.usage(
@@ -145,7 +146,7 @@ struct Bench: AsyncParsableCommand {
         subject.model = loaded.info.id
         subject.digest = try ModelDigest.of(path: path)
         subject.precision = loaded.info.precision.rawValue
-        subject.keyValueFormat = loaded.info.precision == .float32 ? KVFormat.float32.rawValue : loading.kv.rawValue
+        subject.keyValueFormat = loaded.info.precision == .float32 ? KVFormat.float32.rawValue : loading.loadOptions(settings).cacheFormat.rawValue
         subject.threads = loaded.info.threads
         subject.instructionSet = loaded.info.instructionSet
         subject.weightBytes = loaded.info.weightBytes

@@ -54,7 +54,8 @@ struct Perplexity: ParsableCommand {
     @OptionGroup var loading: LoadingOptions
 
     func run() throws {
-        let loaded = try loading.load(try ModelLocator.resolve(model))
+        let settings = try loading.configuration.settings()
+        let loaded = try loading.load(try ModelLocator.resolve(model, settings), settings)
         let bar = ProgressReport("judging")
         let report = try corpus.read(for: loaded).perplexity(of: loaded) { bar.update($0) }
         bar.finish()
@@ -89,14 +90,15 @@ struct Divergence: ParsableCommand {
     @OptionGroup var loading: LoadingOptions
 
     func run() throws {
-        let path = try ModelLocator.resolve(model)
-        let origin = try reference.map { try ModelLocator.resolve($0) }
+        let settings = try loading.configuration.settings()
+        let path = try ModelLocator.resolve(model, settings)
+        let origin = try reference.map { try ModelLocator.resolve($0, settings) }
         let original = try openCheckpoint(path: origin ?? path)
         guard !(original is Archive) else {
             throw Failure.usage("\(original.path) is an archive; name the original checkpoint with --reference")
         }
-        let loaded = try loading.load(path)
-        var options = loading.loadOptions
+        let loaded = try loading.load(path, settings)
+        var options = loading.loadOptions(settings)
         options.precision = .float32
         options.maxSequences = 1
         let truth = try LoadedModel(original, options: options)

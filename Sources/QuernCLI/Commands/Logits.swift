@@ -46,7 +46,8 @@ struct Logits: ParsableCommand {
             throw Failure.usage("--positions names a position outside 0...\(ids.count - 1)")
         }
         if let top, top < 1 { throw Failure.usage("--top is \(top), it must be at least 1") }
-        let loaded = try loading.load(try ModelLocator.resolve(model))
+        let settings = try loading.configuration.settings()
+        let loaded = try loading.load(try ModelLocator.resolve(model, settings), settings)
         let rows = try loaded.logits(tokens: ids, positions: wanted)
         let answers = zip(wanted.sorted(), rows).map { position, row in describe(position, row) }
         let text = json

@@ -77,6 +77,8 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "Write a roofline picture to this file.")
     var plot: String?
 
+    @OptionGroup(title: "Configuration") var source: ConfigurationOptions
+
     @Flag(help: "Print JSON: an object, or with several devices an array of them.")
     var json = false
 
@@ -96,10 +98,11 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let model = try PlannedModel(model)
+        let settings = try source.settings()
+        let model = try PlannedModel(model, settings)
         if verify {
             return try await PlanVerification(
-                path: try ModelLocator.resolve(self.model), model: model, maxContext: context ?? .max, maxBatch: parallel ?? .max
+                path: try ModelLocator.resolve(self.model, settings), model: model, maxContext: context ?? .max, maxBatch: parallel ?? .max
             ).run(json: json)
         }
         let plans = try devices().map { try plan(model, on: $0) }

@@ -6,8 +6,8 @@ import QuernJSON
 import QuernTokenizer
 
 /// Opens the tokenizer of a model file, or a bare tokenizer.json.
-func openTokenizer(_ model: String?) throws -> Tokenizer {
-    let path = try ModelLocator.resolve(model)
+func openTokenizer(_ model: String?, _ settings: Settings) throws -> Tokenizer {
+    let path = try ModelLocator.resolve(model, settings)
     if path.hasSuffix(".json") {
         guard let data = FileManager.default.contents(atPath: path) else { throw Failure.missing("\(path): cannot be read") }
         return try Tokenizer(try TokenizerDefinition(tokenizerJSON: [UInt8](data)))
@@ -62,6 +62,8 @@ struct Tokenize: ParsableCommand {
     @Option(name: .shortAndLong, help: "A model with a tokenizer, or a tokenizer.json.")
     var model: String?
 
+    @OptionGroup var configuration: ConfigurationOptions
+
     @Flag(help: "Read {\"text\": …} lines, write {\"ids\": […]} lines.")
     var jsonl = false
 
@@ -72,7 +74,7 @@ struct Tokenize: ParsableCommand {
     var pieces = false
 
     func run() throws {
-        let tokenizer = try openTokenizer(model)
+        let tokenizer = try openTokenizer(model, try configuration.settings())
         if jsonl {
             return try mapLines { line in
                 guard let text = line["text"]?.stringValue else { throw Failure.general("no \"text\" string") }
@@ -106,6 +108,8 @@ struct Detokenize: ParsableCommand {
     @Option(name: .shortAndLong, help: "A model with a tokenizer, or a tokenizer.json.")
     var model: String?
 
+    @OptionGroup var configuration: ConfigurationOptions
+
     @Flag(help: "Read {\"ids\": […]} lines, write {\"text\": …} lines.")
     var jsonl = false
 
@@ -113,7 +117,7 @@ struct Detokenize: ParsableCommand {
     var skipSpecial = false
 
     func run() throws {
-        let tokenizer = try openTokenizer(model)
+        let tokenizer = try openTokenizer(model, try configuration.settings())
         if jsonl {
             return try mapLines { line in
                 guard let list = line["ids"]?.arrayValue else { throw Failure.general("no \"ids\" list") }

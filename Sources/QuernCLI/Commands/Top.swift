@@ -35,6 +35,7 @@ struct Top: AsyncParsableCommand {
     @Flag(help: "Print JSON, one object per line.")
     var json = false
 
+    @OptionGroup(title: "Configuration") var source: ConfigurationOptions
     @OptionGroup var sockets: SocketOptions
 
     func validate() throws {
@@ -44,10 +45,7 @@ struct Top: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let socket = sockets.paths.http
-        guard let client = try await DaemonClient.connect(socket, serving: nil) else {
-            throw Failure.noDaemon("\(socket): no daemon answers there; start one with `quern serve`")
-        }
+        let client = APIClient(peer: .daemon(socket: sockets.paths(try source.settings()).http))
         var view = TopView(readBandwidth: bandwidth.map { $0 * 1e9 }, width: Terminal.columns)
         var (last, lastTime) = (try await client.metrics(), ContinuousClock.now)
         var shown = 0
@@ -67,6 +65,6 @@ struct Top: AsyncParsableCommand {
     }
 }
 
-extension DaemonClient {
+extension APIClient {
     fileprivate func metrics() async throws -> MetricsSnapshot { MetricsSnapshot(parsing: try await getText("/metrics")) }
 }

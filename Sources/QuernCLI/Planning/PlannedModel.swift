@@ -15,7 +15,7 @@ struct PlannedModel {
     let storedBytes: Double?
 
     /// - Parameter given: a model as everywhere, or a config.json, or a directory with one.
-    init(_ given: String?) throws {
+    init(_ given: String?, _ settings: Settings) throws {
         var isDirectory: ObjCBool = false
         let exists = given.map { FileManager.default.fileExists(atPath: $0, isDirectory: &isDirectory) } ?? false
         if let given, exists, given.hasSuffix(".json") {
@@ -26,7 +26,7 @@ struct PlannedModel {
             self = try Self(configPath: given + "/config.json")
             return
         }
-        let checkpoint = try openCheckpoint(path: try ModelLocator.resolve(given))
+        let checkpoint = try openCheckpoint(path: try ModelLocator.resolve(given, settings))
         name = checkpoint.displayName
         geometry = ModelGeometry(checkpoint.config)
         let bytes = checkpoint.tensors.reduce(0.0) { $0 + Double($1.byteCount) }

@@ -32,6 +32,7 @@ struct ErrorMiddleware: RouterMiddleware {
         switch error {
         case let error as APIError: return error
         case let error as RequestError: return APIError(error)
+        case let error as ModelLoadFailure: return .invalid("model", error.description, code: "bad_model_file")
         case let error as JSONError: return .invalid(nil, "the request body is not valid JSON: \(error)", code: "invalid_json")
         case let error as HTTPError where error.status == .notFound:
             return APIError(

@@ -10,41 +10,43 @@ import QuernAPI
 import QuernEngine
 import QuernJSON
 
-extension Backend {
+extension Surface {
     func addCompletions(to router: Router<QuernRequestContext>) {
         router.post("v1/chat/completions") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
-            try checkModel(chat.generation.model)
-            var format = format(.chat, chat.generation)
+            let backend = try await backend(chat.generation.model, context)
+            var format = Backend.format(.chat, chat.generation)
             format.hasLogprobs = chat.logprobs != nil
-            return try await answer(chat.generation, format, promptField: "messages", context) { sender in
-                [self.request(chat, from: sender)]
+            return try await backend.answer(chat.generation, format, promptField: "messages", context) { sender in
+                [backend.request(chat, from: sender)]
             }
         }
-        router.post("v1/chat/completions/input_tokens") { request, _ in
+        router.post("v1/chat/completions/input_tokens") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
-            try checkModel(chat.generation.model)
+            let model = try await backend(chat.generation.model, context).model
             let tokens = try APIError.naming("messages") { () throws(RequestError) in try model.encode(.chat(ChatPrompt(chat.chat))) }
             return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(tokens.count))])
         }
         router.post("v1/completions") { request, context in
             let completion = try CompletionRequest(try await json(request))
-            try checkModel(completion.generation.model)
-            var format = format(.text, completion.generation)
+            let backend = try await backend(completion.generation.model, context)
+            var format = Backend.format(.text, completion.generation)
             format.hasLogprobs = completion.logprobs != nil
             format.echoes = completion.echoes
-            return try await answer(completion.generation, format, promptField: "prompt", context) { sender in
-                requests(completion, from: sender)
+            return try await backend.answer(completion.generation, format, promptField: "prompt", context) { sender in
+                backend.requests(completion, from: sender)
             }
         }
     }
+}
 
-    private func format(_ kind: CompletionResponse.Kind, _ fields: GenerationFields) -> AnswerFormat {
+extension Backend {
+    fileprivate static func format(_ kind: CompletionResponse.Kind, _ fields: GenerationFields) -> AnswerFormat {
         AnswerFormat(kind: kind, returnsTokens: fields.returnsTokens, maxTokens: fields.maxTokens)
     }
 
     /// Prepares one request per prompt, starts the choices of each, and answers.
-    private func answer(
+    fileprivate func answer(
         _ fields: GenerationFields, _ format: AnswerFormat, promptField: String, _ context: QuernRequestContext,
         requests: (Sender) -> [TextRequest]
     ) async throws -> Response {

@@ -5,11 +5,12 @@ import QuernAPI
 import QuernEngine
 import QuernJSON
 
-extension Backend {
+extension Surface {
     func addEmbeddings(to router: Router<QuernRequestContext>) {
         router.post("v1/embeddings") { request, context in
             let wanted = try EmbeddingRequest(try await json(request))
-            try checkModel(wanted.model)
+            let backend = try await backend(wanted.model, context)
+            let model = backend.model
             if let dimensions = wanted.dimensions, dimensions != model.embeddingWidth {
                 throw APIError.invalid(
                     "dimensions", "dimensions is \(dimensions); this model's vectors have \(model.embeddingWidth) and cannot be cut")
@@ -22,7 +23,7 @@ extension Backend {
                     try model.prepareEmbedding(Prompt(input), pooling: pooling, priority: Priority(wanted.priority), domain: domain)
                 }
             }
-            let task = Task { try await embed(prepared) }
+            let task = Task { try await backend.embed(prepared) }
             connection.whenClosed { task.cancel() }
             let recorder = AnswerRecorder(logger: context.logger.naming(connection.peer), metrics: metrics)
             let embeddings: [Embedding]
@@ -41,9 +42,11 @@ extension Backend {
             return Response(EmbeddingResponse.list(embeddings.map(\.vector), encoding: wanted.encoding, model: model.info.id, measured))
         }
     }
+}
 
+extension Backend {
     /// In the order of the requests, a limited number at a time.
-    private func embed(_ requests: [PreparedRequest]) async throws -> [Embedding] {
+    fileprivate func embed(_ requests: [PreparedRequest]) async throws -> [Embedding] {
         try await withThrowingTaskGroup(of: (Int, Embedding).self) { group in
             var next = 0
             func start() {

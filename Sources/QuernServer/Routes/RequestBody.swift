@@ -4,7 +4,7 @@ import NIOCore
 import QuernAPI
 import QuernJSON
 
-extension Backend {
+extension Surface {
     func json(_ request: Request) async throws -> JSONValue {
         try Self.checkType(request.headers)
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes {

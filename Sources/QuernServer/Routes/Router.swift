@@ -2,7 +2,7 @@
 import Hummingbird
 import QuernAPI
 
-extension Backend {
+extension Surface {
     func makeRouter() -> Router<QuernRequestContext> {
         let router = Router(context: QuernRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.addMiddleware {
@@ -11,6 +11,7 @@ extension Backend {
             HeadMiddleware(limits: limits)
         }
         addOperations(to: router)
+        addModels(to: router)
         addTokens(to: router)
         addEmbeddings(to: router)
         addCompletions(to: router)

@@ -6,22 +6,31 @@ import QuernJSON
 import QuernTemplate
 import QuernTokenizer
 
-extension Backend {
+extension Surface {
     func addTokens(to router: Router<QuernRequestContext>) {
         for path in ["tokenize", "v1/tokenize"] as [RouterPath] {
-            router.post(path) { request, _ in try tokenize(try TokenizeRequest(try await json(request))) }
+            router.post(path) { request, context in
+                let wanted = try TokenizeRequest(try await json(request))
+                return try await backend(wanted.model, context).tokenize(wanted)
+            }
         }
         for path in ["detokenize", "v1/detokenize"] as [RouterPath] {
-            router.post(path) { request, _ in try detokenize(try DetokenizeRequest(try await json(request))) }
+            router.post(path) { request, context in
+                let wanted = try DetokenizeRequest(try await json(request))
+                return try await backend(wanted.model, context).detokenize(wanted)
+            }
         }
-        router.post("apply-template") { request, _ in
-            let chat = try TemplateRequest(try await json(request)).chat
-            let prompt = try APIError.naming("messages") { () throws(RequestError) in try model.renderChat(ChatPrompt(chat)) }
+        router.post("apply-template") { request, context in
+            let wanted = try TemplateRequest(try await json(request))
+            let model = try await backend(wanted.model, context).model
+            let prompt = try APIError.naming("messages") { () throws(RequestError) in try model.renderChat(ChatPrompt(wanted.chat)) }
             return Response(["prompt": .string(prompt.text)])
         }
     }
+}
 
-    private func tokenize(_ request: TokenizeRequest) throws -> Response {
+extension Backend {
+    fileprivate func tokenize(_ request: TokenizeRequest) throws -> Response {
         let tokens: [TokenID]
         switch request.input {
         case .text(let text):
@@ -44,7 +53,7 @@ extension Backend {
         return ["id": .int(Int64(token)), "piece": text ?? .array(bytes.map { .int(Int64($0)) })]
     }
 
-    private func detokenize(_ request: DetokenizeRequest) throws -> Response {
+    fileprivate func detokenize(_ request: DetokenizeRequest) throws -> Response {
         let tokenizer = try tokenizer(for: "tokens")
         for (index, token) in request.tokens.enumerated() where tokenizer.bytes(of: token) == nil {
             throw APIError.invalid("tokens/\(index)", "tokens/\(index) is \(token), outside 0...\(tokenizer.vocabularyCount - 1)")

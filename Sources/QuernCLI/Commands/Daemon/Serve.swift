@@ -1,0 +1,71 @@
+import ArgumentParser
+import Foundation
+import Glibc
+import Logging
+import QuernServer
+
+/// Serves models in the foreground.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve models on two Unix sockets: HTTP (OpenAI-compatible) and raw pipe.",
+        discussion: """
+            Runs in the foreground and logs to stderr; SIGTERM or Ctrl-C finishes live requests and exits, a second one exits \
+            at once. Models named here or, when none is, the `model` setting are loaded at start; models of the configuration \
+            file are loaded when a request names them. When memory is short, idle models make room.
+
+            Examples:
+              quern serve models/qwen.quern
+              quern serve coder.quern chat.quern --memory-budget 6GiB --idle-unload 10m
+              quern serve --socket /run/user/1000/q.sock --threads 4
+              curl --unix-socket $SOCK http://localhost/v1/chat/completions \\
+                -H 'Content-Type: application/json' \\
+                -d '{"messages":[{"role":"user","content":"Hello"}]}'
+              printf 'Write a haiku' | nc -N -U $PIPE
+            """)
+
+    @Argument(help: "Archives, GGUF files, model directories, or names; the first answers requests that name none.")
+    var models: [String] = []
+
+    @OptionGroup var sockets: SocketOptions
+    @OptionGroup var loading: LoadingOptions
+
+    @Option(help: "Sequences computed together (default: 64).")
+    var maxSequences: Int?
+
+    @Option(help: "Memory that models may take together, such as 6GiB (default: nine tenths of the machine's or cgroup's).")
+    var memoryBudget: String?
+
+    @Option(help: "Unload a model after this time without requests, such as 10m (default: never).")
+    var idleUnload: String?
+
+    @Option(help: "trace, debug, info (default), notice, warning or error.")
+    var logLevel: String?
+
+    func validate() throws {
+        if let logLevel, Logger.Level(rawValue: logLevel) == nil { throw ValidationError("--log-level \(logLevel) is not a level") }
+        if let maxSequences, !(1...256).contains(maxSequences) { throw ValidationError("--max-sequences is \(maxSequences), allowed is 1...256") }
+        if let memoryBudget, SettingKind.size.value(of: memoryBudget) == nil {
+            throw ValidationError("--memory-budget \(memoryBudget) is not \(SettingKind.size.expectation)")
+        }
+        if let idleUnload, SettingKind.duration.value(of: idleUnload) == nil {
+            throw ValidationError("--idle-unload \(idleUnload) is not \(SettingKind.duration.expectation)")
+        }
+    }
+
+    func run() async throws {
+        let settings = try loading.configuration.settings()
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "quern")
+        logger.logLevel = (logLevel ?? settings.text(.logLevel)).flatMap { Logger.Level(rawValue: $0) } ?? .info
+        let endpoint = try SocketEndpoint(sockets.paths(settings), environment: settings.environment)
+        defer { endpoint.close() }
+        try await QuernServer.run(
+            try ServedModels(self, settings).specifications, memoryBudget: budget(settings), at: endpoint, version: Quern.version,
+            logger: logger, notifier: ServiceNotifier(environment: settings.environment))
+    }
+
+    private func budget(_ settings: Settings) -> Int {
+        if let memoryBudget, case .integer(let bytes)? = SettingKind.size.value(of: memoryBudget) { return bytes }
+        return settings.integer(.memoryBudget) ?? MemoryLimit.bytes() / 10 * 9
+    }
+}

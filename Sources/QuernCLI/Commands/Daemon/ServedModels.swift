@@ -1,0 +1,85 @@
+// Which models `quern serve` serves: those of the command line, then those of the configuration file.
+//
+// Invariant: every path was opened and its header read, so that a missing or malformed file ends the command at once.
+import Foundation
+import Quern
+import QuernCheckpoint
+import QuernEngine
+import QuernServer
+import QuernTensor
+
+struct ServedModels {
+    static let defaultSequences = 64
+    private(set) var specifications: [ModelSpecification] = []
+
+    init(_ command: Serve, _ settings: Settings) throws {
+        var idle = settings.integer(.idleUnload)
+        if let text = command.idleUnload, case .integer(let seconds)? = SettingKind.duration.value(of: text) { idle = seconds }
+        var options = command.loading.loadOptions(settings)
+        options.maxSequences = command.maxSequences ?? settings.integer(.maxSequences) ?? Self.defaultSequences
+        // Without models on the command line the default model is first, wherever the file has it.
+        let configured = settings.models
+        let named = command.models.isEmpty ? [settings.text(.model) ?? configured.first?.name] : command.models.map(Optional.some)
+        for name in named {
+            if let model = configured.first(where: { $0.name.utf8.elementsEqual((name ?? "").utf8) }) {
+                try add(model, options, idle, settings, preloads: true)
+            } else {
+                let checkpoint = try openCheckpoint(path: try ModelLocator.resolve(name, settings))
+                try add(checkpoint, name: checkpoint.displayName, options, idle, preloads: true)
+            }
+        }
+        for model in configured where !specifications.contains(where: { $0.name.utf8.elementsEqual(model.name.utf8) }) {
+            try add(model, options, idle, settings, preloads: false)
+        }
+    }
+
+    private mutating func add(
+        _ model: ModelSettings, _ common: LoadOptions, _ idle: Int?, _ settings: Settings, preloads: Bool
+    ) throws {
+        var options = common
+        if let context = model.integer(.context) { options.contextLength = context }
+        if let sequences = model.integer(.maxSequences) { options.maxSequences = sequences }
+        if let precision = model.text(.precision).flatMap(Precision.init) { options.precision = precision }
+        if let format = model.text(.kv).flatMap(KVFormat.init) { options.cacheFormat = format }
+        try add(
+            try openCheckpoint(path: try ModelLocator.resolve(model.path, settings)), name: model.name, options,
+            model.integer(.idleUnload) ?? idle, preloads: model.flag(.preload) ?? preloads)
+    }
+
+    private mutating func add(
+        _ checkpoint: any Checkpoint, name: String, _ options: LoadOptions, _ idle: Int?, preloads: Bool
+    ) throws {
+        guard !specifications.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            throw Failure(status: 78, message: "two models are named \"\(name)\"; name them in the configuration file")
+        }
+        let estimate = try Engine.memoryEstimate(checkpoint, options: options)
+        specifications.append(ModelSpecification(
+            name: name, path: checkpoint.path, options: options, estimatedBytes: estimate, idleUnload: idle.map { .seconds($0) },
+            preloads: preloads))
+    }
+}
+
+extension ModelSettings {
+    func integer(_ key: Key) -> Int? { if case .integer(let number)? = values[key] { number } else { nil } }
+    func text(_ key: Key) -> String? { if case .text(let text)? = values[key] { text } else { nil } }
+    func flag(_ key: Key) -> Bool? { if case .flag(let flag)? = values[key] { flag } else { nil } }
+}
+
+/// How much memory this process may use.
+enum MemoryLimit {
+    /// The machine's, or the tightest `memory.max` of our cgroup (version 2) and those above it.
+    static func bytes() -> Int {
+        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
+        guard let membership = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8),
+            let line = membership.split(separator: "\n").first(where: { $0.hasPrefix("0::") })
+        else { return machine }
+        var folder = URL(filePath: "/sys/fs/cgroup").appending(path: String(line.dropFirst(3)))
+        var limit = machine
+        while folder.path.hasPrefix("/sys/fs/cgroup") {
+            let text = try? String(contentsOf: folder.appending(path: "memory.max"), encoding: .utf8)
+            if let bytes = text.flatMap({ Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }) { limit = min(limit, bytes) }
+            folder.deleteLastPathComponent()
+        }
+        return limit
+    }
+}

@@ -1,0 +1,16 @@
+// The registry's part in the daemon's life: models of the start, then idle ones.
+import ServiceLifecycle
+
+struct Readiness: Service {
+    let models: ModelRegistry
+    let onReady: @Sendable () -> Void
+
+    /// - Throws: what loading one of the first models throws; the daemon then ends.
+    func run() async throws {
+        try await models.loadFirst()
+        onReady()
+        await cancelWhenGracefulShutdown {
+            while (try? await Task.sleep(for: .seconds(1))) != nil { await models.unloadIdle() }
+        }
+    }
+}

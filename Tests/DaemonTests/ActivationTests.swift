@@ -1,0 +1,104 @@
+// Started by systemd: sockets passed as descriptors, and messages about readiness.
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct ActivationTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Starts `quern serve` with `descriptors` as 3, 4, … and LISTEN_PID its own, as systemd does.
+    private func start(_ descriptors: [Int32], environment: [String: String] = [:], pid: String = "$$") throws -> Activated {
+        try Activated(
+            script: "export LISTEN_PID=\(pid); exec \"$0\" \"$@\" 2>\"$LOG\"",
+            arguments: [QuernBinary.path, "serve", QuernBinary.tinyChat, "--threads", "1", "--socket", folder.path("own.sock")],
+            descriptors: descriptors, environment: environment.merging(["LOG": folder.path("log")]) { $1 })
+    }
+
+    private var log: String { (try? String(contentsOfFile: folder.path("log"), encoding: .utf8)) ?? "" }
+
+    @Test(arguments: [["http", "pipe"], ["pipe", "http"], []]) func bothSocketsAreTaken(names: [String]) throws {
+        let (first, second) = (try UnixListener(folder.path("a")), try UnixListener(folder.path("b")))
+        let notices = try UnixListener(folder.path("notify"), type: SOCK_DGRAM)
+        var environment = ["LISTEN_FDS": "2", "NOTIFY_SOCKET": folder.path("notify")]
+        if !names.isEmpty { environment["LISTEN_FDNAMES"] = names.joined(separator: ":") }
+        let daemon = try start([first.descriptor, second.descriptor], environment: environment)
+        #expect(notices.receive()?.hasPrefix("STATUS=loading") == true)
+        #expect(notices.receive()?.hasPrefix("READY=1\nSTATUS=serving tiny-chat") == true)
+        let (http, pipe) = names.first == "pipe" ? (second, first) : (first, second)
+        let connection = try UnixConnection(http.path)
+        try connection.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))
+        #expect(String(decoding: try connection.readToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+        let prompt = try UnixConnection(pipe.path)
+        try prompt.send(Array("#quern {\"max_tokens\": 3}\nhello".utf8))
+        prompt.finishSending()
+        #expect(!String(decoding: try prompt.readToEnd(), as: UTF8.self).hasPrefix("quern: "))
+        kill(daemon.pid, SIGTERM)
+        #expect(notices.receive()?.hasPrefix("STOPPING=1") == true)
+        #expect(daemon.wait() == 0)
+        // The sockets are systemd's and stay.
+        #expect(FileManager.default.fileExists(atPath: folder.path("a")) && FileManager.default.fileExists(atPath: folder.path("b")))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("own.sock")))
+    }
+
+    @Test func wrongDescriptorsAreRefused() throws {
+        let stream = try UnixListener(folder.path("s"))
+        let datagram = try UnixListener(folder.path("d"), type: SOCK_DGRAM)
+        let tcp = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let file = open("/dev/null", O_RDONLY)
+        defer {
+            close(tcp)
+            close(file)
+        }
+        for (descriptors, count, reason) in [
+            ([datagram.descriptor], "1", "not a listening Unix stream socket"), ([tcp], "1", "not a listening"),
+            ([file], "1", "not a listening"), ([stream.descriptor, file], "2", "descriptor 4"), ([], "0", "LISTEN_FDS is \"0\""),
+            ([stream.descriptor], "many", "LISTEN_FDS"), ([stream.descriptor], "3", "LISTEN_FDS is \"3\""),
+        ] as [([Int32], String, String)] {
+            let daemon = try start(descriptors, environment: ["LISTEN_FDS": count])
+            #expect(daemon.wait() == 78)
+            #expect(log.contains(reason), "\(log)")
+        }
+    }
+
+    /// Variables meant for another process are none of ours.
+    @Test func othersDescriptorsAreLeftAlone() throws {
+        let stream = try UnixListener(folder.path("s"))
+        let daemon = try start([stream.descriptor], environment: ["LISTEN_FDS": "1"], pid: "1")
+        for _ in 0..<500 where (try? UnixConnection(folder.path("own.sock"))) == nil { usleep(20_000) }
+        #expect(FileManager.default.fileExists(atPath: folder.path("own.sock")))
+        kill(daemon.pid, SIGTERM)
+        #expect(daemon.wait() == 0)
+    }
+}
+
+/// A child with descriptors of our choice.
+private struct Activated {
+    let pid: pid_t
+
+    init(script: String, arguments: [String], descriptors: [Int32], environment: [String: String]) throws {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // Out of the way first: a target may be another's source.
+        let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 100) }
+        defer { for copy in copies { close(copy) } }
+        for (index, copy) in copies.enumerated() { posix_spawn_file_actions_adddup2(&actions, copy, Int32(3 + index)) }
+        let argv = (["/bin/sh", "-c", script] + arguments).map { strdup($0) } + [nil]
+        let envp = QuernBinary.cleanEnvironment(environment).map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for pointer in argv + envp { free(pointer) } }
+        var pid = pid_t()
+        let code = posix_spawn(&pid, "/bin/sh", &actions, nil, argv, envp)
+        guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
+        self.pid = pid
+    }
+
+    /// Its exit status once it ended.
+    func wait() -> Int32 {
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
+        return status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+    }
+}
