@@ -79,8 +79,8 @@ public struct TokenizerDefinition: Sendable {
     init() {}
 
     func validate() throws(TokenizerError) {
-        func require(_ condition: Bool, _ field: String, _ detail: @autoclosure () -> String) throws(TokenizerError) {
-            if !condition { throw TokenizerError(field: field, detail: detail()) }
+        func require(_ condition: Bool, _ field: @autoclosure () -> String, _ detail: @autoclosure () -> String) throws(TokenizerError) {
+            if !condition { throw TokenizerError(field: field(), detail: detail()) }
         }
         try require(!tokens.isEmpty && tokens.count <= Limits.tokens, "vocabulary", "has \(tokens.count) tokens, allowed is 1...\(Limits.tokens)")
         try require(tokens.count == kinds.count, "vocabulary", "has \(kinds.count) kinds for \(tokens.count) tokens")

@@ -14,6 +14,8 @@ struct PairTable: @unchecked Sendable {
     /// A bit per hash: most pairs asked for do not merge, and 128 kB stay nearer than megabytes.
     private let filter: Slab<UInt64>
     private let filterWords: UnsafeMutablePointer<UInt64>
+    private let resultIDs: UnsafeMutablePointer<TokenID>
+    private let byteRanks: UnsafeMutablePointer<UInt32>
     private let mask: Int
     private let shift: UInt64
     private static let empty = UInt64.max
@@ -29,7 +31,9 @@ struct PairTable: @unchecked Sendable {
         filterWords = filter.base
         entries.update(repeating: Self.empty, count: slots.count)
         results = Slab(merges.count)
+        resultIDs = results.base
         grid = Slab(1 << 16)
+        byteRanks = grid.base
         grid.base.update(repeating: Self.none, count: grid.count)
         var bytes: [TokenID: Int] = [:]
         for (byte, id) in initial.enumerated() where id >= 0 { bytes[id] = byte }
@@ -72,8 +76,8 @@ struct PairTable: @unchecked Sendable {
     }
 
     /// The same for the tokens of two bytes.
-    @inline(__always) func rank(bytes first: UInt8, _ second: UInt8) -> UInt32 { grid.base[Int(first) << 8 | Int(second)] }
+    @inline(__always) func rank(bytes first: UInt8, _ second: UInt8) -> UInt32 { byteRanks[Int(first) << 8 | Int(second)] }
 
     /// The token that the merge of `rank` makes.
-    @inline(__always) func result(_ rank: UInt32) -> TokenID { results.base[Int(rank)] }
+    @inline(__always) func result(_ rank: UInt32) -> TokenID { resultIDs[Int(rank)] }
 }
