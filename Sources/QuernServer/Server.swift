@@ -74,7 +74,7 @@ private struct Together: Service {
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for service in services { tasks.addTask { try await service.run() } }
-            try await tasks.waitForAll()
+            while try await tasks.next() != nil {}      // the first error ends them all
         }
     }
 }
