@@ -48,6 +48,7 @@ let package = Package(
         target("QuernJSON"),
         target("QuernTemplate", ["QuernJSON"]),
         target("QuernTokenizer", ["QuernJSON"]),
+        target("QuernGrammar", ["QuernJSON"]),
         target("QuernModel", ["QuernJSON"]),
         .target(
             name: "QuernPlanner", dependencies: ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")],
@@ -55,10 +56,10 @@ let package = Package(
         target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
         target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
         target("QuernEngine", [
-            "QuernTensor", "QuernModel", "QuernCheckpoint",
+            "QuernTensor", "QuernModel", "QuernCheckpoint", "QuernGrammar",
             .product(name: "DequeModule", package: "swift-collections"),
         ]),
-        target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
+        target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernGrammar", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
         target("QuernAPI", ["QuernJSON"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
@@ -77,8 +78,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernAPI", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine", "QuernModel",
-                "QuernTokenizer", "QuernTensor", "QuernJSON",
+                "QuernServer", "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine",
+                "QuernModel", "QuernTokenizer", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -97,15 +98,16 @@ let package = Package(
         tests("QuernJSONTests", ["QuernJSON"]),
         tests("QuernTemplateTests", ["QuernTemplate", "QuernJSON", "TestSupport"]),
         tests("QuernTokenizerTests", ["QuernTokenizer", "QuernJSON", "TestSupport"]),
+        tests("QuernGrammarTests", ["QuernGrammar", "QuernTokenizer", "QuernJSON", "TestSupport"]),
         tests("QuernModelTests", ["QuernModel", "QuernJSON", "TestSupport"]),
         tests("QuernPlannerTests", ["QuernPlanner", "QuernModel", "QuernJSON", "TestSupport"]),
         tests("QuernCheckpointTests", [
             "QuernCheckpoint", "QuernModel", "QuernJSON", "QuernTensor", "QuernTokenizer", "TestSupport",
         ]),
         tests("QuernEngineTests", [
-            "QuernEngine", "QuernCheckpoint", "QuernModel", "QuernTensor", "QuernJSON", "TestSupport",
+            "QuernEngine", "QuernCheckpoint", "QuernGrammar", "QuernModel", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
-        tests("QuernTests", ["Quern", "QuernEngine", "QuernJSON", "QuernTokenizer"]),
+        tests("QuernTests", ["Quern", "QuernEngine", "QuernGrammar", "QuernTemplate", "QuernJSON", "QuernTokenizer", "TestSupport"]),
         tests("QuernMeasureTests", ["QuernMeasure", "QuernJSON", "TestSupport"]),
         tests("CommandTests", ["QuernJSON", "TestSupport"]),
         tests("DaemonTests", ["QuernJSON", "TestSupport"]),

@@ -49,6 +49,8 @@ public final class LoadedModel: Sendable {
     /// Why there is no chat template, when the model has one that cannot be used.
     public let chatTemplateProblem: String?
     public let generationDefaults: GenerationDefaults
+    /// Constraints compiled for this model; nil without a tokenizer.
+    public let grammars: GrammarStore?
     let engine: Engine
     private let endTokens: Set<TokenID>
 
@@ -79,6 +81,7 @@ public final class LoadedModel: Sendable {
         generationDefaults = checkpoint.generationDefaults
         engine = try Engine(checkpoint, options: options, progress: progress)
         tokenizer = try tables.value() ?? nil
+        grammars = tokenizer.map { GrammarStore($0) }
         endTokens = Set(checkpoint.config.eosTokenIDs + [tokenizer?.eosTokenID].compactMap { $0 })
         let config = engine.info.config
         info = ModelInfo(
@@ -116,6 +119,7 @@ public final class LoadedModel: Sendable {
         generation.reportsProgress = request.reportsProgress
         generation.priority = request.priority
         generation.domain = request.domain
+        generation.guidance = request.guidance
         do {
             try engine.validate(generation)
         } catch {

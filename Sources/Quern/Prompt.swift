@@ -61,6 +61,8 @@ public struct TextRequest: Sendable {
     public var priority = Priority.normal
     /// Who asks; prefixes computed before are used again within one domain only.
     public var domain = CacheDomain()
+    /// What the completion must look like; nil leaves it free.
+    public var guidance: GuidancePlan?
 
     public init(prompt: Prompt, maxTokens: Int? = nil, sampling: SamplingParameters = SamplingParameters()) {
         self.prompt = prompt
@@ -81,13 +83,7 @@ extension LoadedModel {
             guard tokenizer.addsBOS, let bos = tokenizer.bosTokenID else { return tokens }
             return [bos] + tokens
         case .chat(let chat):
-            guard let tokenizer else { throw .noTokenizer }
-            // Template text may name special tokens; what users wrote may not.
-            var tokens: [TokenID] = []
-            for segment in try renderChat(chat).segments {
-                tokens += tokenizer.encode(segment.text, parseSpecial: segment.isTrusted)
-            }
-            return tokens
+            return try encode(try renderChat(chat))
         }
     }
 
@@ -95,6 +91,12 @@ extension LoadedModel {
     public func addsBOS(to prompt: Prompt) -> Bool {
         guard case .text = prompt, let tokenizer else { return false }
         return tokenizer.addsBOS && tokenizer.bosTokenID != nil
+    }
+
+    /// The token ids of a rendered chat: template text may name special tokens, what users wrote may not.
+    func encode(_ rendered: RenderedPrompt) throws(RequestError) -> [TokenID] {
+        guard let tokenizer else { throw .noTokenizer }
+        return rendered.segments.flatMap { tokenizer.encode($0.text, parseSpecial: $0.isTrusted) }
     }
 
     /// The chat as the template renders it, with the provenance of every part.

@@ -24,7 +24,7 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .ownerQueueFull(let limit): self = .ownerQueueFull(limit: limit)
         case .queueTimeout(let seconds): self = .queueTimeout(seconds: seconds)
         case .shuttingDown: self = .shuttingDown
-        case .numericFault, .unknownInstructionSet, .contextOutOfRange: self = .failed(message: error.description)
+        case .numericFault, .constraintStuck, .guidanceMismatch, .unknownInstructionSet, .contextOutOfRange: self = .failed(message: error.description)
         }
     }
 

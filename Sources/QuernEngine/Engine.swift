@@ -141,6 +141,7 @@ public final class Engine: Sendable {
     /// What `submit` checks but for the queue.
     public func validate(_ request: GenerationRequest) throws(EngineError) {
         try validate(request.prompt)
+        try request.guidance?.validate(tokenCount: info.tokenCount)
         let least = request.pooling != nil || request.maxTokens == 0 ? 0 : 1
         guard request.prompt.count <= info.contextLength - least else {
             throw .contextLengthExceeded(prompt: request.prompt.count, limit: info.contextLength)

@@ -24,6 +24,8 @@ public struct GenerationRequest: Sendable {
     public var priority = Priority.normal
     /// Who asks: shares are fair between owners, and cached prefixes are never used across domains.
     public var domain = CacheDomain()
+    /// What the completion must look like; nil leaves it free.
+    public var guidance: GuidancePlan?
 
     public init(prompt: [TokenID], maxTokens: Int?, stopTokens: Set<TokenID>, sampling: SamplingParameters) {
         self.prompt = prompt
@@ -39,6 +41,8 @@ public struct GenerationRequest: Sendable {
 /// Why a completion ended.
 public enum FinishReason: String, Sendable {
     case stop, length, cancelled
+    /// It repeated itself; see `RepetitionLimits`.
+    case repetition
 }
 
 /// Token counts of one request.
@@ -47,6 +51,9 @@ public struct Usage: Sendable, Equatable {
     public var completionTokens = 0
     /// Prompt tokens whose keys and values were already cached.
     public var cachedTokens = 0
+    /// Completion tokens spent on thinking, and why it ended; nil when it did not begin or never ended.
+    public var thinkingTokens = 0
+    public var thinkingEnd: ThinkingEnd?
 
     public init() {}
 }
@@ -91,6 +98,9 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     case queueTimeout(seconds: Int)
     case shuttingDown
     case numericFault
+    /// No token of the vocabulary continues what the constraint wants.
+    case constraintStuck
+    case guidanceMismatch(tokenCount: Int)
     case unknownInstructionSet(String, supported: [String])
     case contextOutOfRange(Int, limit: Int)
 
@@ -105,6 +115,8 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .ownerQueueFull(let limit): "this user has \(limit) requests waiting, which is the limit"
         case .queueTimeout(let seconds): "the request waited \(seconds) seconds without being started"
         case .shuttingDown: "the engine is shutting down"
+        case .constraintStuck: "the vocabulary has no token that the constraint allows next"
+        case .guidanceMismatch(let count): "the constraint was compiled for another vocabulary than the model's \(count) tokens"
         case .numericFault: "the model produced a logit that is not a finite number"
         case .unknownInstructionSet(let name, let supported):
             "instruction set '\(name)' is not supported by this processor; supported: \(supported.joined(separator: ", "))"

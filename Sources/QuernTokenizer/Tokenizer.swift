@@ -111,9 +111,15 @@ public struct Tokenizer: Sendable {
         return (found.first { tables.kinds[$0] == .normal } ?? found.first).map { TokenID($0) }
     }
 
+    /// What a token is for; nil for ids outside the vocabulary.
+    public func kind(of token: TokenID) -> TokenKind? {
+        guard token >= 0, Int(token) < tables.kinds.count else { return nil }
+        return tables.kinds[Int(token)]
+    }
+
     /// A control token, which `skipSpecialTokens` leaves out.
     public func isSpecial(_ token: TokenID) -> Bool {
-        token >= 0 && Int(token) < tables.kinds.count && tables.kinds[Int(token)] == .special
+        kind(of: token) == .special
     }
 
     /// The bytes the tokens stand for.

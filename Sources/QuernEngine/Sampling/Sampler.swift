@@ -34,6 +34,9 @@ package struct Sampler {
         return token
     }
 
+    /// Counts a token that was not drawn, for the penalties.
+    mutating func note(_ token: TokenID) { counts?.add(token) }
+
     private mutating func draw(_ logits: Floats, best: Float) -> TokenID {
         collect(logits, best: best)
         if parameters.topK > 0 { keepTopK() }

@@ -42,8 +42,10 @@ extension SequenceState {
             row = compute.spareLogits.slice(from: 0, count: logits.count)
             _ = row.buffer.update(fromContentsOf: logits.buffer)
         }
+        let stopTokens = request.stopTokens
+        guide?.restrict(row, stopTokens: stopTokens)
         if generatedCount < request.minTokens {
-            for token in request.stopTokens where Int(token) < row.count { row[Int(token)] = -.infinity }
+            for token in stopTokens where Int(token) < row.count { row[Int(token)] = -.infinity }
         }
         guard let token = sampler.sample(row, kernels: compute.kernels) else {
             outcome = .failed(.numericFault)
@@ -54,12 +56,13 @@ extension SequenceState {
         if let top = request.topLogprobs, let scores = TokenLogprobs(token, logits: logits, top: top, kernels: compute.kernels) {
             sink.yield(.logprobs(scores))
         }
-        if request.stopTokens.contains(token) {
+        if stopTokens.contains(token) {
             outcome = .finished(.stop)
             return
         }
         sink.yield(.token(token))
-        if generatedCount >= maxTokens { outcome = .finished(.length) }
+        followGuide(token)
+        if outcome == nil, generatedCount >= maxTokens { outcome = .finished(.length) }
     }
 
     /// After a step: tells how much of the prompt is computed, and once, when it is, everything that was asked about it.

@@ -23,6 +23,7 @@ struct SequenceState {
     /// Of the prompt's tokens but the first, as far as computed.
     var promptLogprobs: [TokenLogprobs] = []
     var pooled: PooledState?
+    var guide: Guide?
     var started: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
     /// Set once, when the sequence is over.
@@ -44,6 +45,7 @@ struct SequenceState {
         tokens.reserveCapacity(request.prompt.count + maxTokens)
         sampler = Sampler(request.sampling, tokenCount: tokenCount, prompt: request.prompt)
         pooled = request.pooling.map { PooledState($0, width: hiddenSize) }
+        guide = request.guidance.map { Guide($0, tokenCount: tokenCount) }
     }
 
     var generatedCount: Int { tokens.count - request.prompt.count }
@@ -55,6 +57,8 @@ struct SequenceState {
         usage.promptTokens = request.prompt.count
         usage.completionTokens = generatedCount
         usage.cachedTokens = min(cachedTokens, request.prompt.count)
+        usage.thinkingTokens = guide?.thinkingTokens ?? 0
+        usage.thinkingEnd = guide?.thinkingEnd
         return usage
     }
 

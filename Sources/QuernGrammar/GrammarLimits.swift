@@ -1,0 +1,59 @@
+// How much work a client's grammar may cause, and the account of it.
+//
+// Owns: the limits and the meter that compilation charges. Invariant: every loop whose length a client controls charges the
+// meter, so that a hostile document ends in `tooComplex` or `cancelled`, never in a stall.
+
+public struct GrammarLimits: Sendable, Hashable {
+    /// Bytes of a schema, regular expression or grammar.
+    public var sourceBytes = 256 << 10
+    /// Nesting of groups in regular expressions and grammars.
+    public var nesting = 256
+    public var rules = 16_384
+    /// States of the automaton, before and after it is made deterministic.
+    public var states = 100_000
+    /// Largest count in `{m,n}`, `minItems` and `minLength`; larger upper bounds are enforced as this one.
+    public var repetitions = 2_000
+    /// Alternatives one schema may have after `allOf` and `anyOf` are multiplied out.
+    public var alternatives = 4_096
+    public var compileTime = Duration.seconds(2)
+    /// Open rules while matching, such as brackets.
+    public var stackDepth = 256
+
+    public init() {}
+}
+
+/// Charges work against the limits of one compilation.
+struct Meter {
+    let limits: GrammarLimits
+    private let deadline: ContinuousClock.Instant
+    private var work = 0
+    private(set) var states = 0
+
+    init(_ limits: GrammarLimits) {
+        self.limits = limits
+        deadline = .now + limits.compileTime
+    }
+
+    /// Counts one unit of work; looks at the clock and at cancellation now and then.
+    mutating func charge(_ amount: Int = 1) throws(GrammarError) {
+        let before = work
+        work &+= amount
+        guard work >> 12 != before >> 12 else { return }
+        if Task.isCancelled { throw GrammarError(.cancelled, "compilation was cancelled") }
+        if .now > deadline {
+            throw GrammarError(.tooComplex, "compilation took longer than \(limits.compileTime)")
+        }
+    }
+
+    /// Counts one state.
+    mutating func chargeState() throws(GrammarError) {
+        states += 1
+        guard states <= limits.states else {
+            throw GrammarError(.tooComplex, "the automaton has more than \(limits.states) states")
+        }
+        try charge(8)
+    }
+
+    /// Deterministic states are counted afresh: the limit bounds each form of the automaton.
+    mutating func restartStates() { states = 0 }
+}

@@ -1,0 +1,135 @@
+// Real models under constraints: every answer parses and satisfies its schema, every call can be read.
+//
+// A few answers by default; QUERN_ANSWERS and QUERN_BFCL ask for more (1000 and 300 are the figures published).
+// With QUERN_PYTHON, Python's jsonschema is the judge.
+import Foundation
+import Quern
+import QuernEngine
+import QuernGrammar
+import QuernJSON
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct StructuredOutputTests {
+    private static func number(_ variable: String, _ fallback: Int) -> Int {
+        ProcessInfo.processInfo.environment[variable].flatMap { Int($0) } ?? fallback
+    }
+
+    static let answers = number("QUERN_ANSWERS", 24)
+    static let questions = number("QUERN_BFCL", 6)
+    static let models = [SharedData.smolModel, SharedData.qwenModel].filter { SharedData.model($0) != nil }
+
+    private func load(_ name: String) throws -> LoadedModel {
+        try LoadedModel.load(path: try #require(SharedData.model(name)))
+    }
+
+    /// The text of one answer and how it ended.
+    private func generate(_ model: LoadedModel, _ request: TextRequest) async throws -> (pieces: [String], reason: FinishReason?) {
+        var pieces: [String] = []
+        var reason: FinishReason?
+        for await event in try model.generate(request) {
+            switch event {
+            case .text(let piece, _): pieces.append(piece)
+            case .finished(let why, _, _): reason = why
+            case .failed(let error): Issue.record("\(error)")
+            default: break
+            }
+        }
+        return (pieces, reason)
+    }
+
+    @Test(.enabled(if: !models.isEmpty && SharedData.has("eval/bfcl"), "needs the real checkpoints and eval/bfcl of the shared data"), arguments: models)
+    func answersSatisfyTheirSchemas(_ name: String) async throws {
+        let model = try load(name)
+        let tasks = try BFCL.tasks("simple_python", limit: Self.answers)
+        let samples = try await withThrowingTaskGroup(of: JSONValue?.self) { group in
+            for (index, task) in tasks.enumerated() {
+                group.addTask {
+                    let schema = task.tools[0]["function"]?["parameters"] ?? [:]
+                    var constraints = AnswerConstraints()
+                    constraints.content = .schema(schema, spacing: index % 2 == 0 ? .flexible : .fixed, pointer: "")
+                    let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
+                    var request = TextRequest(prompt: plan.prompt, maxTokens: 400)
+                    request.guidance = plan.guidance
+                    request.sampling.temperature = 1
+                    request.sampling.seed = UInt64(index)
+                    let (pieces, reason) = try await generate(model, request)
+                    guard reason == .stop else { return nil }       // cut off by the token limit
+                    return ["schema": schema, "text": .string(pieces.joined())]
+                }
+            }
+            return try await group.reduce(into: [JSONValue]()) { list, sample in if let sample { list.append(sample) } }
+        }
+        #expect(samples.count * 10 >= tasks.count * 8, "\(samples.count) of \(tasks.count) ended by themselves")
+        for sample in samples {
+            let text = sample["text"]?.stringValue ?? ""
+            #expect(throws: Never.self, "\(text)") { try JSONValue(parsing: Array(text.utf8)) }
+        }
+        try judge(samples)
+    }
+
+    /// Python's verdict, where there is a Python.
+    private func judge(_ samples: [JSONValue]) throws {
+        guard let python = ProcessInfo.processInfo.environment["QUERN_PYTHON"] else { return }
+        let folder = try TemporaryFolder()
+        let path = try folder.write("samples.jsonl", Array(samples.map { $0.serialized() }.joined(separator: "\n").utf8))
+        let process = Process()
+        process.executableURL = URL(filePath: python)
+        process.arguments = [SharedData.repository.appending(path: "scripts/golden/validate_samples.py").path, path]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let said = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(String(decoding: said, as: UTF8.self))")
+    }
+
+    @Test(
+        .enabled(if: SharedData.model(SharedData.qwenModel) != nil && SharedData.has("eval/bfcl"), "needs the 0.5B checkpoint and eval/bfcl"),
+        arguments: ["simple_python", "multiple", "parallel"])
+    func callsParseAndNoneLeaks(_ category: String) async throws {
+        let model = try load(SharedData.qwenModel)
+        let tasks = try BFCL.tasks(category, limit: Self.questions)
+        var right = 0
+        var called = 0
+        try await withThrowingTaskGroup(of: (Bool, Bool).self) { group in
+            for task in tasks {
+                group.addTask {
+                    var constraints = AnswerConstraints()
+                    constraints.tools = try ToolSet(task.tools)
+                    let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
+                    #expect(plan.warnings.isEmpty)
+                    var request = TextRequest(prompt: plan.prompt, maxTokens: 512)
+                    request.guidance = plan.guidance
+                    request.sampling.temperature = 0
+                    let (pieces, reason) = try await generate(model, request)
+                    let streamed = read(pieces, plan.parser)
+                    #expect(streamed == read([pieces.joined()], plan.parser))
+                    #expect(!streamed.content.contains("tool_call>"), "\(pieces.joined())")
+                    guard reason == .stop else { return (false, false) }
+                    var calls: [(name: String, arguments: JSONValue)] = []
+                    for call in streamed.calls {
+                        let arguments = try? JSONValue(parsing: Array(call.arguments.utf8))
+                        #expect(arguments?.objectValue != nil, "\(call.arguments)")
+                        calls.append((call.name, arguments ?? .null))
+                    }
+                    return (!calls.isEmpty, BFCL.isRight(calls, task.expected))
+                }
+            }
+            for try await (didCall, isRight) in group {
+                if didCall { called += 1 }
+                if isRight { right += 1 }
+            }
+        }
+        print("BFCL \(category): \(right) of \(tasks.count) right, \(called) with calls")
+        #expect(called * 2 >= tasks.count)
+    }
+
+    private func read(_ pieces: [String], _ parser: AnswerParser) -> StructuredAnswer {
+        var parser = parser
+        var answer = StructuredAnswer()
+        for piece in pieces { for event in parser.append(piece) { answer.append(event) } }
+        for event in parser.finish() { answer.append(event) }
+        return answer
+    }
+}
