@@ -14,8 +14,8 @@ let kernelSettings: [CSetting] = [
     .unsafeFlags(["-O3", "-Wall", "-Wextra"]),
 ]
 
-func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func target(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -49,9 +49,7 @@ let package = Package(
         target("QuernTemplate", ["QuernJSON"]),
         target("QuernTokenizer", ["QuernJSON"]),
         target("QuernModel", ["QuernJSON"]),
-        .target(
-            name: "QuernPlanner", dependencies: ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")],
-            swiftSettings: swiftSettings),
+        target("QuernPlanner", ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")]),
         target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
         target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
         target("QuernEngine", [
@@ -73,7 +71,7 @@ let package = Package(
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-        ]),
+        ], resources: [.embedInCode("Page/page.html")]),
         .executableTarget(
             name: "QuernCLI",
             dependencies: [

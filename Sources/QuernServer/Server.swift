@@ -15,36 +15,51 @@ public enum QuernServer {
     ///
     /// - Parameters:
     ///   - endpoint: paths whose lock is held; closed before returning.
+    ///   - page: where to listen for browsers of this machine, if anywhere.
+    ///   - device: the machine's limits, for the page.
     ///   - onReady: called once the HTTP socket accepts connections.
     public static func run(
         _ model: LoadedModel, at endpoint: SocketEndpoint, version: String, limits: ServerLimits = ServerLimits(),
-        logger: Logger, signals: [UnixSignal] = [.sigterm, .sigint], onReady: @escaping @Sendable () -> Void = {}
+        page: LoopbackAddress? = nil, device: DeviceWalls? = nil, logger: Logger, signals: [UnixSignal] = [.sigterm, .sigint],
+        onReady: @escaping @Sendable () -> Void = {}
     ) async throws {
         umask(0o177)        // the sockets are their owner's alone from the moment they are bound
-        let backend = Backend(model: model, limits: limits, version: version)
+        let backend = Backend(model: model, limits: limits, version: version, device: device)
         let ledger = ConnectionLedger(limit: limits.connections, limitPerUser: limits.connectionsPerUser)
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let application = Application(
-            router: backend.makeRouter(),
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [FlushBeforeClose(), ConnectionGuard(limits: limits, ledger: ledger)],
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
-                        maxHeaderFieldCount: limits.headerCount))),
-            configuration: ApplicationConfiguration(address: .unixDomainSocket(path: endpoint.paths.http), backlog: 512),
-            onServerRunning: { _ in
+        let responder = backend.makeRouter().buildResponder()
+        func application(_ responder: some HTTPResponder<QuernRequestContext>, at address: BindAddress, ready: @escaping @Sendable () -> Void)
+            -> any Service
+        {
+            Application(
+                responder: responder,
+                server: .http1(
+                    configuration: HTTP1Channel.Configuration(
+                        additionalChannelHandlers: [FlushBeforeClose(), ConnectionGuard(limits: limits, ledger: ledger)],
+                        httpDecoderConfiguration: .init(
+                            maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                            maxHeaderFieldCount: limits.headerCount))),
+                configuration: ApplicationConfiguration(address: address, backlog: 512), onServerRunning: { _ in ready() },
+                eventLoopGroupProvider: .shared(group), logger: logger.quieter)
+        }
+        var services: [any Service] = [
+            application(responder, at: .unixDomainSocket(path: endpoint.paths.http)) {
                 logger.notice("ready", metadata: ["socket": "\(endpoint.paths.http)", "model": "\(model.info.id)"])
                 onReady()
             },
-            eventLoopGroupProvider: .shared(group), logger: logger.quieter)
-        let pipe = PipeServer(backend: backend, endpoint: endpoint, group: group, logger: logger)
-        var configuration = ServiceGroupConfiguration(
-            services: [application, pipe], gracefulShutdownSignals: signals, logger: logger.quieter)
+            PipeServer(backend: backend, endpoint: endpoint, group: group, logger: logger),
+        ]
+        if let page {
+            services.append(
+                application(PageResponder(address: page, api: responder), at: .hostname(page.host, port: page.port)) {
+                    logger.notice("page", metadata: ["url": "\(page.url)"])
+                })
+        }
+        var configuration = ServiceGroupConfiguration(services: services, gracefulShutdownSignals: signals, logger: logger.quieter)
         configuration.maximumGracefulShutdownDuration = .seconds(30)
-        let services = ServiceGroup(configuration: configuration)
-        let outcome = await Result { try await services.run() }
+        let running = ServiceGroup(configuration: configuration)
+        let outcome = await Result { try await running.run() }
         logger.notice("draining")
         await model.drain()
         endpoint.close()

@@ -16,6 +16,7 @@ struct Serve: AsyncParsableCommand {
             Examples:
               quern serve models/qwen.quern
               quern serve --socket /run/user/1000/q.sock --threads 4
+              quern serve models/qwen.quern --http 127.0.0.1:8080
               curl --unix-socket $SOCK http://localhost/v1/chat/completions \\
                 -H 'Content-Type: application/json' \\
                 -d '{"messages":[{"role":"user","content":"Hello"}]}'
@@ -31,11 +32,20 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Sequences computed together.")
     var maxSequences = 64
 
+    @Option(help: ArgumentHelp(
+        "Also show a page with a chat and live figures to browsers, at 127.0.0.1:PORT or [::1]:PORT. Unlike the sockets, every "
+            + "user of this machine can reach it.",
+        valueName: "address"))
+    var http: String?
+
     @Option(help: "trace, debug, info, notice, warning or error.")
     var logLevel = "info"
 
     func validate() throws {
         guard Logger.Level(rawValue: logLevel) != nil else { throw ValidationError("--log-level \(logLevel) is not a level") }
+        if let http, LoopbackAddress(http) == nil {
+            throw ValidationError("--http is \(http), expected 127.0.0.1:PORT or [::1]:PORT: quern listens to this machine only")
+        }
         guard (1...256).contains(maxSequences) else { throw ValidationError("--max-sequences is \(maxSequences), allowed is 1...256") }
     }
 
@@ -60,7 +70,10 @@ struct Serve: AsyncParsableCommand {
                     "isa": "\(info.instructionSet)", "precision": "\(info.precision.rawValue)",
                     "weight_mb": "\(info.weightBytes >> 20)",
                 ])
-            try await QuernServer.run(loaded, at: endpoint, version: Quern.version, logger: logger)
+            let page = http.flatMap { LoopbackAddress($0) }
+            try await QuernServer.run(
+                loaded, at: endpoint, version: Quern.version, page: page, device: page == nil ? nil : try ProfileLocator.hostWalls(),
+                logger: logger)
         } catch {
             endpoint.close()
             throw error

@@ -12,7 +12,7 @@ public struct Timeline: Sendable {
         public var running = 0
         /// Tokens of prompts whose answer began.
         public var promptTokens = 0
-        /// Pieces of answers that arrived; a piece is a token unless a character was incomplete.
+        /// Tokens that arrived.
         public var outputTokens = 0
         /// Of the answers that began; 0 of none.
         public var medianTimeToFirst = 0.0

@@ -57,6 +57,12 @@ extension Backend {
             "chat_template_problem": model.chatTemplateProblem.map { .string($0) } ?? .null,
             "bos_token": spelling(model.tokenizer?.bosTokenID), "eos_token": spelling(model.tokenizer?.eosTokenID),
             "build_info": .string(version), "system_fingerprint": .string(fingerprint),
+            "device": device.map { device in
+                [
+                    "name": .string(device.name), "read_gb_per_second": .double(device.readBandwidth / 1e9),
+                    "gmac_per_second": .double(device.multiplyRate / 1e9),
+                ]
+            } ?? .null,
         ]
     }
 
@@ -77,6 +83,7 @@ extension Backend {
         let used = engine.blockCount - engine.freeBlocks
         text.value(
             "kv_cache_usage_ratio", .gauge, "Share of the blocks that sequences hold.", Double(used) / Double(max(1, engine.blockCount)))
+        text.value("kv_cache_blocks", .gauge, "Blocks of keys and values in all.", Double(engine.blockCount))
         text.value("kv_cache_bytes", .gauge, "Memory set aside for keys and values.", Double(model.info.cacheBytes))
         text.value("prefix_cache_blocks", .gauge, "Free blocks that hold a prefix to use again.", Double(engine.cachedBlocks))
         text.value("weights_bytes", .gauge, "Weights one step reads.", Double(model.info.weightBytes))
