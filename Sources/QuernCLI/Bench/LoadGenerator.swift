@@ -63,7 +63,8 @@ struct LoadGenerator: Sendable {
         let domain = request.blocks.isEmpty ? random.next() : salt
         let body: JSONValue = [
             "cache_salt": .string("bench-\(domain)"), "prompt": .array(prompt.map { .int(Int64($0)) }),
-            "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0, "ignore_eos": true, "return_tokens": true, "stream": true, "stream_options": ["include_usage": true],
+            "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0, "ignore_eos": true, "return_tokens": true,
+            "stream": true, "stream_options": ["include_usage": true],
         ]
         do {
             try await client.stream("/v1/completions", body) { event in

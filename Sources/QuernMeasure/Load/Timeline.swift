@@ -51,7 +51,8 @@ public struct Timeline: Sendable {
         self.rows = rows
     }
 
-    static let header = "load,seconds,due,finished,failed,running,prompt_tokens_per_second,output_tokens_per_second,ttft_median_ms,ttft_max_ms"
+    static let header = "load,seconds,due,finished,failed,running,prompt_tokens_per_second,output_tokens_per_second,"
+        + "ttft_median_ms,ttft_max_ms"
 
     /// One line per interval of every load, under one header.
     public static func csv(_ results: [LoadResult]) -> String {
