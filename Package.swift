@@ -14,8 +14,8 @@ let kernelSettings: [CSetting] = [
     .unsafeFlags(["-O3", "-Wall", "-Wextra"]),
 ]
 
-func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func target(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -50,9 +50,7 @@ let package = Package(
         target("QuernTokenizer", ["QuernJSON"]),
         target("QuernGrammar", ["QuernJSON"]),
         target("QuernModel", ["QuernJSON"]),
-        .target(
-            name: "QuernPlanner", dependencies: ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")],
-            swiftSettings: swiftSettings),
+        target("QuernPlanner", ["QuernModel", "QuernJSON"], resources: [.embedInCode("Profiles")]),
         target("QuernTensor", ["CQuernKernels", "CBLAS", "CLZ4"]),
         target("QuernCheckpoint", ["QuernTensor", "QuernModel", "QuernJSON", "QuernTokenizer"]),
         target("QuernEngine", [
@@ -74,7 +72,7 @@ let package = Package(
             .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        ]),
+        ], resources: [.embedInCode("Page/page.html")]),
         .executableTarget(
             name: "QuernCLI",
             dependencies: [

@@ -30,7 +30,8 @@ public struct TextTable: Sendable {
     public var markdown: String {
         let rule = titles.indices.map { $0 < words ? "---" : "---:" }
         return ([titles, rule] + rows).map { row in
-            "| " + row.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }.joined(separator: " | ") + " |"
+            let cells = row.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
+            return "| " + cells.joined(separator: " | ") + " |"
         }.joined(separator: "\n")
     }
 

@@ -12,9 +12,11 @@ struct HTTPSurface: Sendable {
     private let http: HTTP1Channel
     private let logger: Logger
 
-    init(_ surface: Surface, logger: Logger) {
+    /// - Parameter page: the address of a loopback listener, which also shows the page and turns strangers away.
+    init(_ surface: Surface, page: LoopbackAddress? = nil, logger: Logger) {
         let limits = surface.limits
-        let responder = surface.makeRouter().buildResponder()
+        let routes = surface.makeRouter().buildResponder()
+        let responder: any HTTPResponder<QuernRequestContext> = page.map { PageResponder(address: $0, api: routes) } ?? routes
         let ledger = ConnectionLedger(limit: limits.connections, limitPerUser: limits.connectionsPerUser)
         self.logger = logger
         http = HTTP1Channel(

@@ -14,13 +14,17 @@ public enum QuernServer {
     ///   - models: at least one, with distinct names; the first answers requests that name none.
     ///   - memoryBudget: most bytes that models may take together.
     ///   - endpoint: paths whose lock is held; the caller gives it up afterwards.
+    ///   - page: where to listen for browsers of this machine, if anywhere.
+    ///   - device: the machine's limits, for the page.
     /// - Throws: what loading a model at start throws, or what keeps the sockets from being opened.
     public static func run(
         _ models: [ModelSpecification], memoryBudget: Int, at endpoint: SocketEndpoint, version: String,
-        limits: ServerLimits = ServerLimits(), logger: Logger, notifier: ServiceNotifier
+        limits: ServerLimits = ServerLimits(), page: LoopbackAddress? = nil, device: DeviceWalls? = nil, logger: Logger,
+        notifier: ServiceNotifier
     ) async throws {
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let pageListener = try page?.listen()
         let listeners = try endpoint.listen()
         let registry = ModelRegistry(models, budget: memoryBudget, logger: logger)
         let names = models.map(\.name).joined(separator: ", ")
@@ -34,15 +38,20 @@ public enum QuernServer {
             notifier.ready("serving \(names)")
         }
         notifier.loading(names)
-        let surface = Surface(models: registry, limits: limits, version: version)
+        let surface = Surface(models: registry, limits: limits, version: version, device: device)
         let web = HTTPSurface(surface, logger: logger)
         let http = ConnectionService(descriptor: listeners.http, group: group, prepare: web.prepare, serve: web.serve)
         let pipe = listeners.pipe.map { descriptor in
             let pipe = PipeServer(surface: surface, logger: logger)
             return ConnectionService(descriptor: descriptor, group: group, prepare: pipe.prepare, serve: pipe.serve)
         }
+        let browser = pageListener.map { descriptor in
+            let web = HTTPSurface(surface, page: page, logger: logger)
+            logger.notice("page", metadata: ["url": "\(page?.url ?? "")"])
+            return ConnectionService(descriptor: descriptor, group: group, prepare: web.prepare, serve: web.serve)
+        }
         let watch = NameWatch(listeners: listeners, logger: logger)
-        let services: [(any Service)?] = [http, pipe, watch, readiness]
+        let services: [(any Service)?] = [http, pipe, browser, watch, readiness]
         let together = Together(services: services.compactMap { $0 })
         var configuration = ServiceGroupConfiguration(services: [together], logger: logger.quieter)
         configuration.maximumGracefulShutdownDuration = .seconds(30)

@@ -53,6 +53,8 @@ struct Surface: Sendable {
     let models: ModelRegistry
     let limits: ServerLimits
     let version: String
+    /// What the machine could do at most, when that was measured.
+    var device: DeviceWalls?
     let metrics = Metrics()
     /// In seconds since 1970.
     let started = Date().timeIntervalSince1970

@@ -55,8 +55,8 @@ import Testing
         # HELP quern_build_info Constant 1
         # TYPE quern_build_info gauge
         quern_build_info{version="1.2",model="tiny \\"x"} 1
-        quern_requests_total{endpoint="/v1/a",status="200"} 10
-        quern_requests_total{endpoint="/v1/a",status="503"} 2
+        quern_generations_total{finish_reason="stop"} 10
+        quern_generations_total{finish_reason="length"} 2
         quern_generation_tokens_total 100
         quern_engine_steps_total 50
         quern_weights_bytes 1e9
@@ -67,7 +67,7 @@ import Testing
         """)
 
     @Test func metrics() {
-        #expect(before["quern_requests_total"] == 12)
+        #expect(before["quern_generations_total"] == 12)
         #expect(before["quern_weights_bytes"] == 1e9)
         #expect(before["quern_nothing"] == nil)
         #expect(before.label("version", of: "quern_build_info") == "1.2")
@@ -77,8 +77,8 @@ import Testing
 
     @Test func ratesAreDifferences() {
         let after = MetricsSnapshot(parsing: """
-            quern_requests_total{endpoint="/v1/a",status="200"} 14
-            quern_requests_total{endpoint="/v1/a",status="503"} 2
+            quern_generations_total{finish_reason="stop"} 14
+            quern_generations_total{finish_reason="length"} 2
             quern_generation_tokens_total 300
             quern_engine_steps_total 90
             quern_weights_bytes 1e9

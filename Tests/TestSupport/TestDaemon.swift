@@ -98,7 +98,7 @@ public struct HTTPAnswer: Sendable {
     public let head: String
     public let body: [UInt8]
 
-    init(_ bytes: [UInt8]) throws {
+    public init(_ bytes: [UInt8]) throws {
         let blank = Array("\r\n\r\n".utf8)
         guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: blank) }) else {
             throw TestDaemon.Failure(description: "no HTTP answer: \(String(decoding: bytes, as: UTF8.self))")

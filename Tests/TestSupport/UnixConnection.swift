@@ -1,4 +1,4 @@
-// A blocking Unix-socket client that shows what a server does, byte for byte.
+// A blocking client, of a Unix socket or of a loopback port, that shows what a server does, byte for byte.
 import Foundation
 import Glibc
 
@@ -10,15 +10,48 @@ public final class UnixConnection {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { target in target.copyBytes(from: path.utf8.prefix(target.count - 1)) }
+        try connect(to: &address, path, timeout)
+    }
+
+    public init(loopbackPort port: UInt16, timeout: Int = 60) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = Self.loopback(port)
+        try connect(to: &address, "port \(port)", timeout)
+    }
+
+    /// A port that nobody has a moment ago.
+    public static func freePort() -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { Glibc.close(descriptor) }
+        var address = loopback(0)
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        return withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = bind(descriptor, $0, size)
+                _ = getsockname(descriptor, $0, &size)
+            }
+            return UInt16(bigEndian: pointer.pointee.sin_port)
+        }
+    }
+
+    private static func loopback(_ port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return address
+    }
+
+    private func connect<Address>(to address: inout Address, _ name: String, _ timeout: Int) throws {
         let connected = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<Address>.size))
             }
         }
         guard connected == 0 else {
             let reason = String(cString: strerror(errno))
-            Glibc.close(descriptor)
-            throw TestDaemon.Failure(description: "\(path): \(reason)")
+            close()
+            throw TestDaemon.Failure(description: "\(name): \(reason)")
         }
         var limit = timeval(tv_sec: timeout, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))

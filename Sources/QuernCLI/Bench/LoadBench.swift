@@ -123,7 +123,8 @@ struct LoadBench {
             return Array(scaled.prefix(options.requests ?? scaled.count))
         }
         // A closed loop cannot know how many answers fit: a million is more than any daemon gives in a --duration.
-        let count = options.requests ?? (options.duration == nil ? 32 : options.rate.map { Int($0 * 2 * (options.duration ?? 0)) + 16 } ?? 1_000_000)
+        let wanted = options.duration.map { seconds in options.rate.map { Int($0 * 2 * seconds) + 16 } ?? 1_000_000 }
+        let count = options.requests ?? min(wanted ?? 32, 10_000_000)
         let planned = PlannedRequest.drawn(count, prompts: prompts, outputs: outputs, rate: options.rate, using: &random)
         return planned.filter { $0.offset <= options.duration ?? .infinity }
     }

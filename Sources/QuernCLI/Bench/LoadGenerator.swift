@@ -60,16 +60,16 @@ struct LoadGenerator: Sendable {
         var record = RequestRecord(due: due)
         var random = SystemRandomNumberGenerator()
         let prompt = request.prompt(vocabulary: vocabulary, salt: salt, using: &random)
+        // Only what a trace says is shared may be found in the prefix cache.
+        let domain = request.blocks.isEmpty ? random.next() : salt
         let body: JSONValue = [
-            "model": .string(model), "prompt": .array(prompt.map { .int(Int64($0)) }), "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0,
-            "ignore_eos": true, "stream": true, "stream_options": ["include_usage": true],
+            "model": .string(model), "cache_salt": .string("bench-\(domain)"), "prompt": .array(prompt.map { .int(Int64($0)) }),
+            "max_tokens": .int(Int64(request.outputTokens)), "temperature": 0, "ignore_eos": true, "return_tokens": true,
+            "stream": true, "stream_options": ["include_usage": true],
         ]
         do {
             try await client.stream("/v1/completions", body) { event in
-                let choice = event["choices"]?.arrayValue?.first
-                let isPiece = choice?["text"]?.stringValue?.isEmpty == false
-                // A short answer whose only character is incomplete has no piece before its end.
-                if isPiece || (record.arrivals.isEmpty && choice?["finish_reason"]?.stringValue != nil) {
+                if event["choices"]?.arrayValue?.first?["tokens"]?.arrayValue?.isEmpty == false {
                     record.arrivals.append((ContinuousClock.now - start) / .seconds(1))
                 }
                 if let usage = event["usage"] {

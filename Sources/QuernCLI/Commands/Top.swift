@@ -19,7 +19,7 @@ struct Top: AsyncParsableCommand {
 
             Examples:
               quern top
-              quern top --bandwidth 24.5             with the read bandwidth that `quern bench` measured
+              quern top --bandwidth 24.5
               quern top --count 1 --json | jq .tokens_per_second
             """)
 
@@ -29,7 +29,7 @@ struct Top: AsyncParsableCommand {
     @Option(name: [.customShort("n"), .long], help: "End after this many frames.")
     var count: Int?
 
-    @Option(help: "What the machine reads at most, in GB/s: shows how much of it decoding uses.")
+    @Option(help: "What the machine reads at most, in GB/s (default: what `quern calibrate` measured).")
     var bandwidth: Double?
 
     @Flag(help: "Print JSON, one object per line.")
@@ -46,7 +46,7 @@ struct Top: AsyncParsableCommand {
 
     func run() async throws {
         let client = APIClient(peer: .daemon(socket: sockets.paths(try source.settings()).http))
-        var view = TopView(readBandwidth: bandwidth.map { $0 * 1e9 }, width: Terminal.columns)
+        var view = TopView(readBandwidth: try readBandwidth, width: Terminal.columns)
         var (last, lastTime) = (try await client.metrics(), ContinuousClock.now)
         var shown = 0
         while shown < count ?? .max {
@@ -61,6 +61,16 @@ struct Top: AsyncParsableCommand {
             // Home, the frame, and whatever an older one left below.
             let output = isTerminal ? "\u{1B}[H\u{1B}[2J\(text)\n" : json || shown == 1 ? text + "\n" : "\n\(text)\n"
             if try StandardOutput.write(output) == .closed { return }
+        }
+    }
+}
+
+extension Top {
+    /// What was given, else what `quern calibrate` measured.
+    private var readBandwidth: Double? {
+        get throws {
+            if let bandwidth { return bandwidth * 1e9 }
+            return try ProfileLocator.hostWalls()?.readBandwidth
         }
     }
 }

@@ -1,6 +1,7 @@
 // From `--device` to a profile: a built-in name, `host`, or a file.
 import Foundation
 import QuernPlanner
+import QuernServer
 import QuernTensor
 
 enum ProfileLocator {
@@ -27,6 +28,16 @@ enum ProfileLocator {
             throw Failure.missing("no device \"\(name)\": it is neither a file nor one of \(known)")
         }
         return try read(name, id: ((name as NSString).lastPathComponent as NSString).deletingPathExtension)
+    }
+
+    /// The limits that `quern calibrate` measured on this host; nil before it did.
+    static func hostWalls() throws -> DeviceWalls? {
+        guard FileManager.default.fileExists(atPath: hostPath) else { return nil }
+        let profile = try profile("host")
+        guard let bandwidth = profile.facts["memory.read"]?.value?.expected else { return nil }
+        // A multiply-accumulate is two operations.
+        return DeviceWalls(
+            name: profile.name, readBandwidth: bandwidth, multiplyRate: (profile.facts["compute.int8"]?.value?.expected ?? 0) / 2)
     }
 
     private static func read(_ path: String, id: String) throws -> DeviceProfile {

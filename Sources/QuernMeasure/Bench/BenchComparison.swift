@@ -41,7 +41,8 @@ public struct BenchComparison: Sendable {
             return Row(key: pair.new.key, old: old, new: new, pValue: pair.test.pValue, verdict: verdict)
         }
         var notes = ["exact Mann-Whitney test, two-sided; false alarms held at 5 % of the differences named (Benjamini-Hochberg)"]
-        for (a, b) in zip(old.subject.comparable, new.subject.comparable) where !a.value.isEmpty && !b.value.isEmpty && a.value != b.value {
+        for (a, b) in zip(old.subject.comparable, new.subject.comparable)
+        where !a.value.isEmpty && !b.value.isEmpty && a.value != b.value {
             notes.append("\(a.name) differs: \(a.value) before, \(b.value) now")
         }
         if let a = old.walls?.readBandwidth, let b = new.walls?.readBandwidth, abs(b / a - 1) > 0.05 {
@@ -63,9 +64,9 @@ public struct BenchComparison: Sendable {
     var table: TextTable {
         var table = TextTable(["load", "before", "now", "change", "p", "verdict"], words: 1)
         for row in rows {
+            let change = (row.new >= row.old ? "+" : "") + fixed((row.new / row.old - 1) * 100, 1) + " %"
             table.append([
-                row.key.text, fixed(row.old, 1), fixed(row.new, 1), (row.new >= row.old ? "+" : "") + fixed((row.new / row.old - 1) * 100, 1) + " %",
-                fixed(row.pValue, 3), row.verdict.rawValue,
+                row.key.text, fixed(row.old, 1), fixed(row.new, 1), change, fixed(row.pValue, 3), row.verdict.rawValue,
             ])
         }
         return table
@@ -73,7 +74,8 @@ public struct BenchComparison: Sendable {
 
     public var json: JSONValue {
         [
-            "test": "exact Mann-Whitney, two-sided, Benjamini-Hochberg", "level": .double(Self.level), "notes": .array(notes.map { .string($0) }),
+            "test": "exact Mann-Whitney, two-sided, Benjamini-Hochberg", "level": .double(Self.level),
+            "notes": .array(notes.map { .string($0) }),
             "results": .array(
                 rows.map { row in
                     [

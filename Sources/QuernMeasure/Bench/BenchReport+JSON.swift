@@ -51,7 +51,9 @@ extension BenchReport {
     ///
     /// - Throws: naming the member that is missing or wrong.
     public init(_ json: JSONValue) throws(MeasureError) {
-        guard let results = json["results"]?.arrayValue else { throw MeasureError("/results is not a list: is this a report of `quern bench`?") }
+        guard let results = json["results"]?.arrayValue else {
+            throw MeasureError("/results is not a list: is this a report of `quern bench`?")
+        }
         var subject = Subject()
         subject.model = json["model"]?.stringValue ?? ""
         subject.digest = json["digest"]?.stringValue ?? ""

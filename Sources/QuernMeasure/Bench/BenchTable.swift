@@ -84,8 +84,8 @@ extension BenchReport {
     private var loadTable: TextTable {
         var table = TextTable(
             [
-                "arrivals", "requests", "failed", "seconds", "out tok/s", "all tok/s", "TTFT p50", "p99 ms", "ITL p50", "p99 ms", "TPOT p50",
-                "goodput/s", "good",
+                "arrivals", "requests", "failed", "seconds", "out tok/s", "all tok/s", "TTFT p50 ms", "TTFT p99 ms", "ITL p50 ms",
+                "ITL p99 ms", "TPOT p50 ms", "goodput/s", "good",
             ], words: 1)
         for load in loads {
             func milliseconds(_ seconds: Double) -> String { significant(seconds * 1000) }

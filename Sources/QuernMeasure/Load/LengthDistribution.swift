@@ -16,7 +16,7 @@ public enum LengthDistribution: Sendable, Equatable {
     /// From `128`, `uniform:64:256`, `normal:200:50`, `lognormal:200:0.8` or `exponential:150`.
     public init(parsing text: String) throws(MeasureError) {
         let fields = text.split(separator: ":", omittingEmptySubsequences: false)
-        let numbers = fields.dropFirst().compactMap { Double($0) }.filter { $0.isFinite && $0 >= 0 && $0 <= Double(Self.bounds.upperBound) }
+        let numbers = fields.dropFirst().compactMap { Double($0) }.filter { 0 <= $0 && $0 <= Double(Self.bounds.upperBound) }
         switch (fields.first, fields.count, numbers.count) {
         case (let length?, 1, _):
             guard let length = Int(length), Self.bounds.contains(length) else { throw Self.failure(text) }

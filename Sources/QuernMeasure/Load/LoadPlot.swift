@@ -33,7 +33,7 @@ extension LoadResult {
         let x = Scale(.linear, covering: [duration])
         svg.text(summary.load, at: Point(x: 20, y: top), color: Palette.axis)
         svg.text(summary.latency, at: Point(x: 20, y: top + 16), color: Palette.axis)
-        let rates = timeline.rows.map { (out: Double($0.outputTokens) / timeline.interval, prompt: Double($0.promptTokens) / timeline.interval) }
+        let rates = timeline.rows.map { Double($0.outputTokens) / timeline.interval }
         func panel(_ row: Int, _ y: Scale) -> Panel {
             Panel(corner: Point(x: 80, y: top + 52 + Double(row) * (panelHeight + 62)), width: 790, height: panelHeight, x: x, y: y)
         }
@@ -42,9 +42,9 @@ extension LoadResult {
                 [panel.place(row.start, value), panel.place(min(row.start + timeline.interval, duration), value)]
             }
         }
-        let first = panel(0, Scale(.linear, covering: rates.map(\.out)))
+        let first = panel(0, Scale(.linear, covering: rates))
         first.drawFrame(in: &svg, title: "generated tokens per second", xTitle: "", yTitle: "tok/s")
-        svg.polyline(steps(first, rates.map(\.out)), Palette.series[1])
+        svg.polyline(steps(first, rates), Palette.series[1])
         let second = panel(1, Scale(.linear, covering: timeline.rows.map { Double($0.running) }))
         second.drawFrame(in: &svg, title: "requests under way", xTitle: "", yTitle: "requests")
         svg.polyline(steps(second, timeline.rows.map { Double($0.running) }), Palette.series[2])

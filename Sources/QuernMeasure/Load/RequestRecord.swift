@@ -10,7 +10,7 @@ public struct RequestRecord: Sendable {
     /// Prompt tokens that the server did not compute.
     public var cachedTokens = 0
     public var outputTokens = 0
-    /// When each piece of the answer arrived.
+    /// When each token of the answer arrived.
     public var arrivals: [Double] = []
     public var error: String?
 
@@ -27,7 +27,7 @@ public struct RequestRecord: Sendable {
         return (last - first) / Double(outputTokens - 1)
     }
 
-    /// Times between consecutive pieces (ITL).
+    /// Times between consecutive tokens (ITL).
     public var gaps: [Double] { zip(arrivals, arrivals.dropFirst()).map { $1 - $0 } }
 
     public var wholeTime: Double { ended - due }

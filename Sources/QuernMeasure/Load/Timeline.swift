@@ -12,7 +12,7 @@ public struct Timeline: Sendable {
         public var running = 0
         /// Tokens of prompts whose answer began.
         public var promptTokens = 0
-        /// Pieces of answers that arrived; a piece is a token unless a character was incomplete.
+        /// Tokens that arrived.
         public var outputTokens = 0
         /// Of the answers that began; 0 of none.
         public var medianTimeToFirst = 0.0
@@ -51,7 +51,8 @@ public struct Timeline: Sendable {
         self.rows = rows
     }
 
-    static let header = "load,seconds,due,finished,failed,running,prompt_tokens_per_second,output_tokens_per_second,ttft_median_ms,ttft_max_ms"
+    static let header = "load,seconds,due,finished,failed,running,prompt_tokens_per_second,output_tokens_per_second,"
+        + "ttft_median_ms,ttft_max_ms"
 
     /// One line per interval of every load, under one header.
     public static func csv(_ results: [LoadResult]) -> String {

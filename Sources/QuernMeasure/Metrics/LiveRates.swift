@@ -6,6 +6,7 @@ public struct LiveRates: Sendable {
     public let stepRate: Double
     /// Prompt tokens per second, of the prompts whose answers ended.
     public let promptRate: Double
+    /// Completions that ended per second.
     public let requestRate: Double
     /// Mean seconds of the requests that ended, nil when none did.
     public let timeToFirst: Double?
@@ -29,7 +30,7 @@ public struct LiveRates: Sendable {
         generationRate = rate("quern_generation_tokens_total")
         stepRate = rate("quern_engine_steps_total")
         promptRate = rate("quern_prompt_tokens_total")
-        requestRate = rate("quern_requests_total")
+        requestRate = rate("quern_generations_total")
         timeToFirst = mean("quern_time_to_first_token_seconds")
         timePerToken = mean("quern_time_per_output_token_seconds")
         running = new["quern_requests_running"] ?? 0

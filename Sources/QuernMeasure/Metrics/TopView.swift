@@ -28,7 +28,8 @@ public struct TopView: Sendable {
             row("requests", "\(count(rates.running)) running, \(count(rates.waiting)) waiting, \(significant(rates.requestRate))/s"),
             row(
                 "tokens/s",
-                "\(significant(rates.generationRate)) generated, \(significant(rates.promptRate)) of prompts, in \(significant(rates.stepRate)) steps/s"),
+                "\(significant(rates.generationRate)) generated, \(significant(rates.promptRate)) of prompts, "
+                    + "in \(significant(rates.stepRate)) steps/s"),
             row("latency", "first token \(Self.milliseconds(rates.timeToFirst)), then \(Self.milliseconds(rates.timePerToken)) each"),
             row(
                 "KV blocks",

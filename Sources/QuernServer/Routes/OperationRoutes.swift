@@ -25,7 +25,7 @@ extension Surface {
                 throw APIError(
                     status: 404, type: "not_found_error", code: "model_not_loaded", param: "model", message: "the model is not loaded")
             }
-            return Response(Backend(model: model, limits: limits, version: version, metrics: metrics).properties)
+            return Response(Backend(model: model, limits: limits, version: version, metrics: metrics).properties(device))
         }
         router.get("metrics") { _, _ in
             Response(
@@ -53,6 +53,7 @@ extension Surface {
         let blocks = max(1, sum(\.blockCount))
         text.value(
             "kv_cache_usage_ratio", .gauge, "Share of the blocks that sequences hold.", (blocks - sum(\.freeBlocks)) / blocks)
+        text.value("kv_cache_blocks", .gauge, "Blocks of keys and values in all.", sum(\.blockCount))
         text.value("kv_cache_bytes", .gauge, "Memory set aside for keys and values.", sum(\.cacheBytes))
         text.value("prefix_cache_blocks", .gauge, "Free blocks that hold a prefix to use again.", sum(\.cachedBlocks))
         text.value("weights_bytes", .gauge, "Weights one step reads.", sum(\.weightBytes))
@@ -72,7 +73,7 @@ extension Surface {
 
 extension Backend {
     /// llama.cpp's names where it has the same thing.
-    fileprivate var properties: JSONValue {
+    fileprivate func properties(_ device: DeviceWalls?) -> JSONValue {
         let sampling = SamplingParameters(defaults: model.generationDefaults)
         func spelling(_ token: Int32?) -> JSONValue {
             token.flatMap { model.tokenizer?.bytes(of: $0) }.map { .string(String(decoding: $0, as: UTF8.self)) } ?? .null
@@ -88,6 +89,12 @@ extension Backend {
             "chat_template_problem": model.chatTemplateProblem.map { .string($0) } ?? .null,
             "bos_token": spelling(model.tokenizer?.bosTokenID), "eos_token": spelling(model.tokenizer?.eosTokenID),
             "build_info": .string(version), "system_fingerprint": .string(fingerprint),
+            "device": device.map { device in
+                [
+                    "name": .string(device.name), "read_gb_per_second": .double(device.readBandwidth / 1e9),
+                    "gmac_per_second": .double(device.multiplyRate / 1e9),
+                ]
+            } ?? .null,
         ]
     }
 }

@@ -17,6 +17,7 @@ struct Serve: AsyncParsableCommand {
               quern serve models/qwen.quern
               quern serve coder.quern chat.quern --memory-budget 6GiB --idle-unload 10m
               quern serve --socket /run/user/1000/q.sock --threads 4
+              quern serve models/qwen.quern --http 127.0.0.1:8080
               curl --unix-socket $SOCK http://localhost/v1/chat/completions \\
                 -H 'Content-Type: application/json' \\
                 -d '{"messages":[{"role":"user","content":"Hello"}]}'
@@ -38,11 +39,20 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Unload a model after this time without requests, such as 10m (default: never).")
     var idleUnload: String?
 
+    @Option(help: ArgumentHelp(
+        "Also show a page with a chat and live figures to browsers, at 127.0.0.1:PORT or [::1]:PORT. Unlike the sockets, every "
+            + "user of this machine can reach it.",
+        valueName: "address"))
+    var http: String?
+
     @Option(help: "trace, debug, info (default), notice, warning or error.")
     var logLevel: String?
 
     func validate() throws {
         if let logLevel, Logger.Level(rawValue: logLevel) == nil { throw ValidationError("--log-level \(logLevel) is not a level") }
+        if let http, LoopbackAddress(http) == nil {
+            throw ValidationError("--http is \(http), expected 127.0.0.1:PORT or [::1]:PORT: quern listens to this machine only")
+        }
         if let maxSequences, !(1...256).contains(maxSequences) { throw ValidationError("--max-sequences is \(maxSequences), allowed is 1...256") }
         if let memoryBudget, SettingKind.size.value(of: memoryBudget) == nil {
             throw ValidationError("--memory-budget \(memoryBudget) is not \(SettingKind.size.expectation)")
@@ -61,7 +71,8 @@ struct Serve: AsyncParsableCommand {
         defer { endpoint.close() }
         try await QuernServer.run(
             try ServedModels(self, settings).specifications, memoryBudget: budget(settings), at: endpoint, version: Quern.version,
-            logger: logger, notifier: ServiceNotifier(environment: settings.environment))
+            page: http.flatMap { LoopbackAddress($0) }, device: http == nil ? nil : try ProfileLocator.hostWalls(), logger: logger,
+            notifier: ServiceNotifier(environment: settings.environment))
     }
 
     private func budget(_ settings: Settings) -> Int {
