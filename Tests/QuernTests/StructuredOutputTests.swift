@@ -90,13 +90,15 @@ import Testing
     func callsParseAndNoneLeaks(_ category: String) async throws {
         let model = try load(SharedData.qwenModel)
         let tasks = try BFCL.tasks(category, limit: Self.questions)
+        let isParallel = category == "parallel"
         var right = 0
         var called = 0
         try await withThrowingTaskGroup(of: (Bool, Bool).self) { group in
             for task in tasks {
                 group.addTask {
                     var constraints = AnswerConstraints()
-                    constraints.tools = try ToolSet(task.tools)
+                    // Left to itself, a coder model of this size answers in a code block, or goes on calling.
+                    constraints.tools = try ToolSet(task.tools, choice: .required, allowsParallelCalls: isParallel)
                     let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
                     #expect(plan.warnings.isEmpty)
                     var request = TextRequest(prompt: plan.prompt, maxTokens: 512)
@@ -113,7 +115,8 @@ import Testing
                         #expect(arguments?.objectValue != nil, "\(call.arguments)")
                         calls.append((call.name, arguments ?? .null))
                     }
-                    return (!calls.isEmpty, BFCL.isRight(calls, task.expected))
+                    #expect(!calls.isEmpty)
+                    return (true, BFCL.isRight(calls, task.expected))
                 }
             }
             for try await (didCall, isRight) in group {
@@ -121,8 +124,8 @@ import Testing
                 if isRight { right += 1 }
             }
         }
-        print("BFCL \(category): \(right) of \(tasks.count) right, \(called) with calls")
-        #expect(called * 2 >= tasks.count)
+        print("BFCL \(category): \(right) of \(tasks.count) right, \(called) ended")
+        #expect(isParallel || called == tasks.count)
     }
 
     private func read(_ pieces: [String], _ parser: AnswerParser) -> StructuredAnswer {
