@@ -71,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernCheckpoint", "QuernEngine", "QuernTokenizer", "QuernTensor", "QuernJSON",
+                "QuernServer", "Quern", "QuernCheckpoint", "QuernEngine", "QuernTokenizer", "QuernTemplate", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -82,7 +82,9 @@ let package = Package(
 
         .executableTarget(
             name: "QuernBench",
-            dependencies: ["QuernTensor", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "QuernTensor", "QuernTokenizer", "QuernJSON", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", dependencies: ["QuernJSON"], path: "Tests/TestSupport", swiftSettings: swiftSettings),
