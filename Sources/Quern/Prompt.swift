@@ -69,11 +69,7 @@ extension LoadedModel {
         case .chat(let chat):
             guard let tokenizer else { throw .noTokenizer }
             // Template text may name special tokens; what users wrote may not.
-            var tokens: [TokenID] = []
-            for segment in try renderChat(chat).segments {
-                tokens += tokenizer.encode(segment.text, parseSpecial: segment.isTrusted)
-            }
-            return tokens
+            return tokenizer.encode(try renderChat(chat).segments.map { TextPart($0.text, parsesSpecial: $0.isTrusted) })
         }
     }
 

@@ -23,8 +23,8 @@ struct Quern: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
-            Status.self,
+            Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Count.self, Template.self, Logits.self,
+            Bench.self, Eval.self, Status.self,
         ])
 
     static func main() async {
