@@ -77,7 +77,7 @@ let package = Package(
             name: "QuernCLI",
             dependencies: [
                 "QuernServer", "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine",
-                "QuernModel", "QuernTokenizer", "QuernTensor", "QuernJSON",
+                "QuernModel", "QuernTokenizer", "QuernTemplate", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -88,7 +88,9 @@ let package = Package(
 
         .executableTarget(
             name: "QuernBench",
-            dependencies: ["QuernTensor", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "QuernTensor", "QuernTokenizer", "QuernJSON", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: swiftSettings),
 
         .target(name: "TestSupport", dependencies: ["QuernJSON"], path: "Tests/TestSupport", swiftSettings: swiftSettings),

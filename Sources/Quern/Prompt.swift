@@ -96,7 +96,7 @@ extension LoadedModel {
     /// The token ids of a rendered chat: template text may name special tokens, what users wrote may not.
     func encode(_ rendered: RenderedPrompt) throws(RequestError) -> [TokenID] {
         guard let tokenizer else { throw .noTokenizer }
-        return rendered.segments.flatMap { tokenizer.encode($0.text, parseSpecial: $0.isTrusted) }
+        return tokenizer.encode(rendered.segments.map { TextPart($0.text, parsesSpecial: $0.isTrusted) })
     }
 
     /// The chat as the template renders it, with the provenance of every part.

@@ -16,7 +16,8 @@ struct QuernBench: ParsableCommand {
             Examples:
               quern-bench
               quern-bench --isa avx2 --threads 1 --tokens 1,4,512 --shape 4864x896
-            """)
+            """,
+        subcommands: [TokenizerBench.self])
 
     @Option(help: "Instruction set (default: the best).")
     var isa: String?

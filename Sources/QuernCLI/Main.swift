@@ -25,8 +25,9 @@ struct Quern: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Serve.self, Run.self, Chat.self, Map.self, Batch.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
-            PlanCommand.self, Devices.self, Calibrate.self, Ps.self, Stop.self, Status.self, Top.self, Doctor.self, Limits.self,
+            Serve.self, Run.self, Chat.self, Map.self, Batch.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Count.self,
+            Template.self, Logits.self, Bench.self, Eval.self, PlanCommand.self, Devices.self, Calibrate.self, Ps.self, Stop.self,
+            Status.self, Top.self, Doctor.self, Limits.self,
         ])
 
     static func main() async {
