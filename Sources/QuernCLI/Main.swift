@@ -24,7 +24,7 @@ struct Quern: AsyncParsableCommand {
         version: version,
         subcommands: [
             Serve.self, Run.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Logits.self, Bench.self, Eval.self,
-            PlanCommand.self, Devices.self, Calibrate.self, Status.self, Top.self,
+            PlanCommand.self, Devices.self, Calibrate.self, Schema.self, Status.self, Top.self,
         ])
 
     static func main() async {

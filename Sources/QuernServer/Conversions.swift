@@ -45,18 +45,20 @@ extension Priority {
 }
 
 extension Backend {
-    func request(_ chat: ChatCompletionRequest, from sender: Sender) -> TextRequest {
-        var request = request(chat.generation, prompt: .chat(ChatPrompt(chat.chat)), from: sender)
+    func request(_ chat: ChatCompletionRequest, _ plan: AnswerPlan, from sender: Sender) -> TextRequest {
+        var request = request(chat.generation, prompt: .tokens(plan.tokens), from: sender)
+        request.guidance = plan.guidance
         request.topLogprobs = chat.logprobs
         return request
     }
 
     /// One request per prompt.
-    func requests(_ completion: CompletionRequest, from sender: Sender) -> [TextRequest] {
+    func requests(_ completion: CompletionRequest, _ guidance: GuidancePlan?, from sender: Sender) -> [TextRequest] {
         completion.prompts.map { plain in
             var request = request(
                 completion.generation, prompt: Prompt(plain, parsesSpecial: completion.parsesSpecial), from: sender)
             request.topLogprobs = completion.logprobs
+            request.guidance = guidance
             request.scoresPrompt = completion.echoes && completion.logprobs != nil
             return request
         }

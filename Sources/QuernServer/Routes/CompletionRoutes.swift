@@ -15,17 +15,19 @@ extension Backend {
         router.post("v1/chat/completions") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
             try checkModel(chat.generation.model)
+            let plan = try await plan(chat)
             var format = format(.chat, chat.generation)
             format.hasLogprobs = chat.logprobs != nil
+            format.parser = plan.parser
             return try await answer(chat.generation, format, promptField: "messages", context) { sender in
-                [self.request(chat, from: sender)]
+                [self.request(chat, plan, from: sender)]
             }
         }
         router.post("v1/chat/completions/input_tokens") { request, _ in
             let chat = try ChatCompletionRequest(try await json(request))
             try checkModel(chat.generation.model)
-            let tokens = try APIError.naming("messages") { () throws(RequestError) in try model.encode(.chat(ChatPrompt(chat.chat))) }
-            return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(tokens.count))])
+            let count = try await plan(chat).tokens.count
+            return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(count))])
         }
         router.post("v1/completions") { request, context in
             let completion = try CompletionRequest(try await json(request))
@@ -33,8 +35,9 @@ extension Backend {
             var format = format(.text, completion.generation)
             format.hasLogprobs = completion.logprobs != nil
             format.echoes = completion.echoes
+            let guidance = try await guidance(completion)
             return try await answer(completion.generation, format, promptField: "prompt", context) { sender in
-                requests(completion, from: sender)
+                requests(completion, guidance, from: sender)
             }
         }
     }

@@ -14,6 +14,7 @@ extension Backend {
         addTokens(to: router)
         addEmbeddings(to: router)
         addCompletions(to: router)
+        addSchemas(to: router)
         refuseOtherMethods(of: router)
         return router
     }
