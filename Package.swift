@@ -61,7 +61,7 @@ let package = Package(
         target("QuernAPI", ["QuernJSON"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernTemplate", "QuernTensor", "QuernTokenizer",
+            "Quern", "QuernAPI", "QuernGrammar", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOExtras", package: "swift-nio-extras"),

@@ -74,12 +74,15 @@ public struct ChatFields: Sendable {
 public struct ChatCompletionRequest: Sendable {
     public var chat: ChatFields
     public var generation: GenerationFields
+    public var structure: StructureFields
     /// How many alternatives to give per token; nil gives no log-probabilities.
     public var logprobs: Int?
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)
         generation = try GenerationFields(&fields)
+        structure = try StructureFields(&fields)
+        try structure.readChat(&fields)
         chat = try ChatFields(&fields)
         let wantsLogprobs = try fields.bool("logprobs") ?? false
         let alternatives = try fields.integer("top_logprobs", in: 0...GenerationFields.Limits.logprobs)

@@ -43,10 +43,12 @@ public struct CompletionRequest: Sendable {
     /// How many alternatives to give per token; nil gives no log-probabilities.
     public var logprobs: Int?
     public var generation: GenerationFields
+    public var structure: StructureFields
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)
         generation = try GenerationFields(&fields)
+        structure = try StructureFields(&fields)
         prompts = try fields.prompts("prompt", limit: Self.maxPrompts)
         parsesSpecial = try fields.bool("parse_special") ?? false
         echoes = try fields.bool("echo") ?? false

@@ -5,6 +5,9 @@ import QuernJSON
 public struct ChoicePart: Sendable {
     public var index: Int
     public var text = ""
+    /// What the model thought before it answered.
+    public var reasoning = ""
+    public var calls: [CallPart] = []
     /// Of the tokens of the text; nil when not asked for.
     public var logprobs: [LogprobEntry]?
     /// Ids of the tokens, when the client asked for them.
@@ -14,6 +17,68 @@ public struct ChoicePart: Sendable {
     public var limit: String?
 
     public init(index: Int) { self.index = index }
+
+    /// A call of a function, or the next piece of its arguments.
+    public struct CallPart: Sendable {
+        public var index: Int
+        /// With the first piece only.
+        public var id: String?
+        public var name: String?
+        public var arguments = ""
+
+        public init(index: Int) { self.index = index }
+
+        fileprivate func json(isWhole: Bool) -> JSONValue {
+            var function = JSONObject()
+            if let name { function.append("name", .string(name)) }
+            function.append("arguments", .string(arguments))
+            var call = JSONObject()
+            if !isWhole { call.append("index", .int(Int64(index))) }
+            if let id {
+                call.append("id", .string(id))
+                call.append("type", "function")
+            }
+            call.append("function", .object(function))
+            return .object(call)
+        }
+    }
+
+    /// Adds the piece that follows.
+    public mutating func append(_ next: ChoicePart) {
+        text += next.text
+        reasoning += next.reasoning
+        for call in next.calls {
+            if let position = calls.firstIndex(where: { $0.index == call.index }) {
+                calls[position].arguments += call.arguments
+            } else {
+                calls.append(call)
+            }
+        }
+        if let more = next.logprobs { logprobs = (logprobs ?? []) + more }
+        if let more = next.tokens { tokens = (tokens ?? []) + more }
+        finishReason = next.finishReason ?? finishReason
+        limit = next.limit ?? limit
+    }
+
+    /// The message of a whole chat answer.
+    fileprivate var message: JSONValue {
+        var message: JSONObject = JSONObject()
+        message.append("role", "assistant")
+        message.append("content", text.isEmpty && !calls.isEmpty ? .null : .string(text))
+        message.append("refusal", nil)
+        if !reasoning.isEmpty { message.append("reasoning_content", .string(reasoning)) }
+        if !calls.isEmpty { message.append("tool_calls", .array(calls.map { $0.json(isWhole: true) })) }
+        return .object(message)
+    }
+
+    /// What a chunk of a chat adds.
+    fileprivate var delta: JSONValue {
+        var delta = JSONObject()
+        if !reasoning.isEmpty { delta.append("reasoning_content", .string(reasoning)) }
+        if !calls.isEmpty { delta.append("tool_calls", .array(calls.map { $0.json(isWhole: false) })) }
+        if !text.isEmpty || (delta.isEmpty && finishReason == nil) { delta.append("content", .string(text)) }
+        return .object(delta)
+    }
 }
 
 public struct CompletionResponse: Sendable {
@@ -40,7 +105,7 @@ public struct CompletionResponse: Sendable {
     public func whole(_ choices: [ChoicePart], _ measured: Measurements) -> JSONValue {
         var json = envelope(kind == .chat ? "chat.completion" : "text_completion", choices.map { part in
             choice(part, content: kind == .chat
-                ? ("message", ["role": "assistant", "content": .string(part.text), "refusal": nil]) : ("text", .string(part.text)))
+                ? ("message", part.message) : ("text", .string(part.text)))
         })
         json.append("usage", measured.usage)
         json.append("timings", measured.timings)
@@ -53,11 +118,11 @@ public struct CompletionResponse: Sendable {
         return .object(chunk(ChoicePart(index: index), delta: ["role": "assistant", "content": ""]))
     }
 
-    public func piece(_ part: ChoicePart) -> JSONValue { .object(chunk(part, delta: ["content": .string(part.text)])) }
+    public func piece(_ part: ChoicePart) -> JSONValue { .object(chunk(part, delta: part.delta)) }
 
     /// The chunk with a choice's finish reason; its timings ride on it.
     public func closing(_ part: ChoicePart, _ measured: Measurements) -> JSONValue {
-        var json = chunk(part, delta: [:])
+        var json = chunk(part, delta: part.delta)
         json.append("timings", measured.timings)
         return .object(json)
     }

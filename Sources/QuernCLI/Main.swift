@@ -26,8 +26,8 @@ struct Quern: AsyncParsableCommand {
         version: version,
         subcommands: [
             Serve.self, Run.self, Chat.self, Map.self, Batch.self, Pack.self, Inspect.self, Tokenize.self, Detokenize.self, Count.self,
-            Template.self, Logits.self, Bench.self, Eval.self, PlanCommand.self, Devices.self, Calibrate.self, Ps.self, Stop.self,
-            Status.self, Top.self, Doctor.self, Limits.self,
+            Template.self, Schema.self, Logits.self, Bench.self, Eval.self, PlanCommand.self, Devices.self, Calibrate.self, Ps.self,
+            Stop.self, Status.self, Top.self, Doctor.self, Limits.self,
         ])
 
     static func main() async {

@@ -45,18 +45,20 @@ extension Priority {
 }
 
 extension Backend {
-    func request(_ chat: ChatCompletionRequest, from sender: Sender) -> TextRequest {
-        var request = request(chat.generation, prompt: .chat(ChatPrompt(chat.chat)), from: sender)
+    func request(_ chat: ChatCompletionRequest, _ plan: AnswerPlan, from sender: Sender) -> TextRequest {
+        var request = request(chat.generation, prompt: .tokens(plan.tokens), from: sender)
+        request.guidance = plan.guidance
         request.topLogprobs = chat.logprobs
         return request
     }
 
     /// One request per prompt.
-    func requests(_ completion: CompletionRequest, from sender: Sender) -> [TextRequest] {
+    func requests(_ completion: CompletionRequest, _ guidance: GuidancePlan?, from sender: Sender) -> [TextRequest] {
         completion.prompts.map { plain in
             var request = request(
                 completion.generation, prompt: Prompt(plain, parsesSpecial: completion.parsesSpecial), from: sender)
             request.topLogprobs = completion.logprobs
+            request.guidance = guidance
             request.scoresPrompt = completion.echoes && completion.logprobs != nil
             return request
         }
@@ -85,13 +87,16 @@ extension Backend {
     }
 
     /// A model without a chat template continues a pipe's text as it is, when the client did not ask for a chat's fields.
-    func request(_ pipe: PipeRequest, from sender: Sender) -> TextRequest {
+    func request(_ pipe: PipeRequest, from sender: Sender) async throws(APIError) -> TextRequest {
         switch pipe {
         case .chat(let chat, let text) where model.chatTemplate == nil && chat.chat.messages.count == 1:
-            request(chat.generation, prompt: .text(text, parseSpecial: false), from: sender)
-        case .chat(let chat, _): request(chat, from: sender)
+            return request(chat.generation, prompt: .text(text, parseSpecial: false), from: sender)
+        case .chat(let chat, _):
+            return request(chat, try await plan(chat), from: sender)
         case .raw(let completion, let text):
-            request(completion.generation, prompt: .text(text, parseSpecial: completion.parsesSpecial), from: sender)
+            var request = request(completion.generation, prompt: .text(text, parseSpecial: completion.parsesSpecial), from: sender)
+            request.guidance = try await guidance(completion)
+            return request
         }
     }
 }

@@ -73,7 +73,7 @@ struct PipeServer: Sendable {
     ) async throws {
         let peer = try? await PeerCredentials.of(channel).get()
         let logger = logger.naming(peer)
-        let generation = try backend.model.generate(backend.request(request, from: Sender(userID: peer?.userID)))
+        let generation = try backend.model.generate(await backend.request(request, from: Sender(userID: peer?.userID)))
         channel.closeFuture.whenComplete { _ in generation.cancel() }
         var hasWritten = false
         for await event in generation {

@@ -100,7 +100,7 @@ import Testing
         ("logit_bias", ["1": 1000]), ("logit_bias", ["99999": 1]), ("stop_token_ids", [-1]), ("stream", "yes"), ("model", "other"),
         ("stream_options", ["include_usage": true]), ("messages", []), ("messages", [["role": "user"]]), ("messages", [1]),
         ("messages", [["content": "x"]]), ("messages", [["role": "user", "content": 5]]), ("tools", [[:]]),
-        ("response_format", ["type": "json_object"]), ("chat_template_kwargs", ["messages": []]), ("frobnicate", 1),
+        ("response_format", ["type": "xml"]), ("chat_template_kwargs", ["messages": []]), ("frobnicate", 1),
         ("max_token", 5),
     ] as [(String, JSONValue)])
     func badFieldsAreNamed(_ key: String, _ value: JSONValue) throws {

@@ -49,7 +49,7 @@ import Testing
                     var constraints = AnswerConstraints()
                     constraints.content = .schema(schema, spacing: index % 2 == 0 ? .flexible : .fixed, pointer: "")
                     let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
-                    var request = TextRequest(prompt: plan.prompt, maxTokens: 400)
+                    var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 400)
                     request.guidance = plan.guidance
                     request.sampling.temperature = 1
                     request.sampling.seed = UInt64(index)
@@ -101,7 +101,7 @@ import Testing
                     constraints.tools = try ToolSet(task.tools, choice: .required, allowsParallelCalls: isParallel)
                     let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
                     #expect(plan.warnings.isEmpty)
-                    var request = TextRequest(prompt: plan.prompt, maxTokens: 512)
+                    var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 512)
                     request.guidance = plan.guidance
                     request.sampling.temperature = 0
                     let (pieces, reason) = try await generate(model, request)

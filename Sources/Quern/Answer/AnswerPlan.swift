@@ -26,7 +26,8 @@ public struct AnswerConstraints: Sendable {
 
 /// One chat request, ready to be generated and read.
 public struct AnswerPlan: Sendable {
-    public let prompt: Prompt
+    /// The prompt.
+    public let tokens: [TokenID]
     public let guidance: GuidancePlan?
     public let parser: AnswerParser
     /// Why schemas of tools that are not strict are not enforced.
@@ -38,6 +39,7 @@ extension LoadedModel {
     public func plan(_ chat: ChatPrompt, _ constraints: AnswerConstraints) async throws(RequestError) -> AnswerPlan {
         guard let tokenizer, let chatTemplate else { throw .noChatTemplate(chatTemplateProblem ?? "the model has no chat template") }
         var chat = chat
+        chat.messages = try ToolHistory.normalized(chat.messages)
         if let tools = constraints.tools, tools.choice != .none { chat.tools = tools.definitions }
         if let thinks = constraints.thinks { chat.variables["enable_thinking"] = .bool(thinks) }
         let rendered = try renderChat(chat)
@@ -53,8 +55,19 @@ extension LoadedModel {
         let plan = GuidancePlan(answer: answer, thinking: thinking, repetition: constraints.repetition)
         let isFree = answer == nil && constraints.repetition == nil && (thinking == nil || !constraints.boundsThinking)
         return AnswerPlan(
-            prompt: .tokens(tokens), guidance: isFree ? nil : plan,
+            tokens: tokens, guidance: isFree ? nil : plan,
             parser: AnswerParser(thinking: start, tools: constraints.tools, form: form), warnings: warnings)
+    }
+
+    /// A constraint on plain text; nil leaves it free.
+    public func guidance(_ grammar: Grammar?) async throws(RequestError) -> GuidancePlan? {
+        guard let grammar else { return nil }
+        guard let grammars else { throw .noTokenizer }
+        do {
+            return GuidancePlan(answer: try await grammars.compiled(grammar))
+        } catch {
+            throw RequestError(error)
+        }
     }
 
     private func constraint(
@@ -84,7 +97,9 @@ extension AnswerConstraints {
 }
 
 extension RequestError {
+    /// Fields are named as in other errors, without the slash that begins a JSON Pointer.
     init(_ error: GrammarError) {
-        self = .invalid(param: error.pointer.isEmpty ? "grammar" : error.pointer, message: error.description)
+        let place = String(error.pointer.drop { $0 == "/" })
+        self = .invalid(param: place.isEmpty ? "grammar" : place, message: error.description)
     }
 }

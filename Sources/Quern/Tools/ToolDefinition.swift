@@ -17,7 +17,7 @@ public struct ToolDefinition: Sendable, Hashable {
 
     /// - Parameter index: position in `tools`, for error messages.
     init(_ value: JSONValue, index: Int) throws(RequestError) {
-        let place = "/tools/\(index)"
+        let place = "tools/\(index)"
         guard value["type"]?.stringValue == "function", let function = value["function"], function.objectValue != nil else {
             throw .invalid(param: place, message: "\(place) must be {\"type\": \"function\", \"function\": {…}}")
         }
@@ -35,7 +35,7 @@ public struct ToolDefinition: Sendable, Hashable {
         let parameters = function["parameters"].flatMap { $0.isNull ? nil : $0 }
         self.parameters = parameters
         isStrict = function["strict"]?.boolValue ?? false
-        pointer = "\(place)/function/parameters"
+        pointer = "/\(place)/function/parameters"
     }
 
     private static func isPlain(_ name: String) -> Bool {
@@ -102,7 +102,7 @@ public struct ToolSet: Sendable, Hashable {
         for (index, definition) in definitions.enumerated() {
             let tool = try ToolDefinition(definition, index: index)
             guard names.insert(Array(tool.name.utf8)).inserted else {
-                throw .invalid(param: "/tools/\(index)", message: "/tools/\(index): there are two functions named \(tool.name)")
+                throw .invalid(param: "tools/\(index)", message: "tools/\(index): there are two functions named \(tool.name)")
             }
             tools.append(tool)
         }

@@ -41,17 +41,6 @@ struct Answer: Sendable {
     }
 }
 
-extension ChoicePart {
-    /// Adds the piece that follows.
-    fileprivate mutating func append(_ next: ChoicePart) {
-        text += next.text
-        if let more = next.logprobs { logprobs = (logprobs ?? []) + more }
-        if let more = next.tokens { tokens = (tokens ?? []) + more }
-        finishReason = next.finishReason ?? finishReason
-        limit = next.limit ?? limit
-    }
-}
-
 /// Log and metrics of the sequences of one answer.
 struct AnswerRecorder: Sendable {
     let logger: Logger

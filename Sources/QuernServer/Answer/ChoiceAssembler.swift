@@ -5,6 +5,7 @@ import Quern
 import QuernAPI
 import QuernEngine
 import QuernTokenizer
+import Foundation
 
 /// What an answer contains besides text.
 struct AnswerFormat: Sendable {
@@ -15,6 +16,8 @@ struct AnswerFormat: Sendable {
     var echoes = false
     /// The most tokens the client wanted.
     var maxTokens: Int?
+    /// Splits a chat's text into reasoning, content and calls; nil leaves it whole.
+    var parser: AnswerParser?
 }
 
 struct ChoiceAssembler {
@@ -26,6 +29,8 @@ struct ChoiceAssembler {
     private let addsBOS: Bool
     private var cursor: TextCursor
     private var logprobs: [LogprobEntry] = []
+    private var parser: AnswerParser?
+    private var hasCalls = false
 
     init(index: Int, format: AnswerFormat, prompt: [TokenID], addsBOS: Bool, tokenizer: Tokenizer?) {
         self.index = index
@@ -33,6 +38,7 @@ struct ChoiceAssembler {
         self.prompt = prompt
         self.addsBOS = addsBOS
         self.tokenizer = tokenizer
+        parser = format.parser
         cursor = TextCursor(tokenizer?.makeDetokenizer(skipSpecialTokens: true))
     }
 
@@ -46,13 +52,15 @@ struct ChoiceAssembler {
             logprobs.append(entry(scores, offset: cursor.advance(scores.token)))
             return nil
         case .text(let text, let tokens):
-            let piece = part(text, tokens)
-            return text.isEmpty && piece.logprobs == nil && piece.tokens == nil ? nil : piece
+            let piece = part(read(text), tokens)
+            let isEmpty = piece.text.isEmpty && piece.reasoning.isEmpty && piece.calls.isEmpty
+            return isEmpty && piece.logprobs == nil && piece.tokens == nil ? nil : piece
         case .finished(let reason, let usage, _):
             // A chat does not show the token that ended it.
             if format.kind == .chat { logprobs = [] }
-            var last = part("", [])
-            last.finishReason = reason.rawValue
+            var last = part(parser?.finish() ?? [], [])
+            last.finishReason = reason == .stop && hasCalls ? "tool_calls" : reason.rawValue
+            if reason == .repetition { (last.finishReason, last.limit) = ("length", "repetition") }
             if reason == .length {
                 let isWanted = format.maxTokens.map { usage.completionTokens >= $0 } ?? false
                 last.limit = isWanted ? "max_tokens" : "context_length"
@@ -61,9 +69,31 @@ struct ChoiceAssembler {
         }
     }
 
-    private mutating func part(_ text: String, _ tokens: [TokenID]) -> ChoicePart {
+    private mutating func read(_ text: String) -> [AnswerEvent] {
+        if let events = parser?.append(text) { return events }
+        return [.content(text)]
+    }
+
+    private mutating func part(_ events: [AnswerEvent], _ tokens: [TokenID]) -> ChoicePart {
         var part = ChoicePart(index: index)
-        part.text = text
+        for event in events {
+            switch event {
+            case .content(let text): part.text += text
+            case .reasoning(let text): part.reasoning += text
+            case .callStarted(let number, let name):
+                hasCalls = true
+                var call = ChoicePart.CallPart(index: number)
+                call.id = "call_" + UUID().uuidString.lowercased().filter { $0 != "-" }
+                call.name = name
+                part.calls.append(call)
+            case .callArguments(let number, let text):
+                var call = ChoicePart.CallPart(index: number)
+                call.arguments = text
+                var piece = ChoicePart(index: index)
+                piece.calls = [call]
+                part.append(piece)
+            }
+        }
         if format.returnsTokens && !tokens.isEmpty { part.tokens = tokens }
         if !logprobs.isEmpty {
             part.logprobs = logprobs

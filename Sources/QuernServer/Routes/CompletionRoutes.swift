@@ -15,17 +15,18 @@ extension Surface {
         router.post("v1/chat/completions") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
             let backend = try await backend(chat.generation.model, context)
+            let plan = try await backend.plan(chat)
             var format = Backend.format(.chat, chat.generation)
             format.hasLogprobs = chat.logprobs != nil
+            format.parser = plan.parser
             return try await backend.answer(chat.generation, format, promptField: "messages", context) { sender in
-                [backend.request(chat, from: sender)]
+                [backend.request(chat, plan, from: sender)]
             }
         }
         router.post("v1/chat/completions/input_tokens") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
-            let model = try await backend(chat.generation.model, context).model
-            let tokens = try APIError.naming("messages") { () throws(RequestError) in try model.encode(.chat(ChatPrompt(chat.chat))) }
-            return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(tokens.count))])
+            let count = try await backend(chat.generation.model, context).plan(chat).tokens.count
+            return Response(["object": "response.input_tokens", "input_tokens": .int(Int64(count))])
         }
         router.post("v1/completions") { request, context in
             let completion = try CompletionRequest(try await json(request))
@@ -33,8 +34,9 @@ extension Surface {
             var format = Backend.format(.text, completion.generation)
             format.hasLogprobs = completion.logprobs != nil
             format.echoes = completion.echoes
+            let guidance = try await backend.guidance(completion)
             return try await backend.answer(completion.generation, format, promptField: "prompt", context) { sender in
-                backend.requests(completion, from: sender)
+                backend.requests(completion, guidance, from: sender)
             }
         }
     }

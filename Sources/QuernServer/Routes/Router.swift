@@ -15,6 +15,7 @@ extension Surface {
         addTokens(to: router)
         addEmbeddings(to: router)
         addCompletions(to: router)
+        addSchemas(to: router)
         refuseOtherMethods(of: router)
         return router
     }
