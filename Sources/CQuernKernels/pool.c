@@ -3,9 +3,10 @@
 // Waiting spins for some tens of microseconds, the usual gap between two regions of a forward pass, and then sleeps on a
 // futex: on a small machine a spinning worker would take the processor from the threads that serve sockets.
 //
-// A region lasts until its slowest worker is done. When another process takes a worker's processor, every region waits for
-// the scheduler, and two threads are slower than one. The caller notices such waits and works alone for a while; since work
-// is shared by taking items, one worker can do all of it and no bit changes.
+// A region lasts until its slowest worker is done. When another process takes a worker's processor for good, regions wait for
+// the scheduler, and two threads are slower than one. The caller adds up what it loses by waiting and works alone for a while
+// when that is a large part of its time; since work is shared by taking items, one worker can do all of it and no bit changes.
+// Short disturbances, such as the thread that serves sockets, cost less than working alone would and change nothing.
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
@@ -21,8 +22,9 @@
 enum {
     SPINS = 2000,
     LATE_NANOSECONDS = 200 * 1000,  // a wait this much longer than half the caller's own work means a lost processor
-    SOLO_FIRST = 128,               // regions worked alone after that, about a decode step
-    SOLO_MOST = 8192,
+    WINDOW_NANOSECONDS = 10 * 1000 * 1000,  // time worked together after which the loss is judged
+    SOLO_FIRST = 20 * 1000 * 1000,          // nanoseconds alone after a bad window; twice as long after each further one
+    SOLO_MOST = 320 * 1000 * 1000,
 };
 
 struct qk_pool {
@@ -30,9 +32,9 @@ struct qk_pool {
     void (*work)(void *, int, int);
     void *context;
     int stop;
-    unsigned solo;         // regions the caller still works alone
-    unsigned solo_length;  // how many it will be after the next late region
-    unsigned punctual;     // regions since the last late one
+    int64_t solo_until;         // on the monotonic clock: the caller works alone before
+    int64_t solo_length;        // how long it will be after the next bad window
+    int64_t together, lost;     // of this window: time spent, and how much of it waiting for late workers
     pthread_t *handles;
     _Alignas(64) atomic_uint epoch;      // changes when there is work
     _Alignas(64) atomic_uint remaining;  // workers that have not finished
@@ -108,17 +110,18 @@ static int64_t nanoseconds(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-// Two late regions soon after each other are a pattern: each further one doubles the time alone, punctuality forgives.
-static void judge(qk_pool *pool, int64_t worked, int64_t waited) {
-    if (waited < worked / 2 + LATE_NANOSECONDS) {
-        if (++pool->punctual >= SOLO_MOST) pool->solo_length = SOLO_FIRST;
-        return;
-    }
-    if (pool->punctual < SOLO_FIRST) {
-        pool->solo = pool->solo_length;
+// Alone, two threads' work takes twice the time: worth it when waiting takes two fifths of it or more.
+static void judge(qk_pool *pool, int64_t worked, int64_t waited, int64_t now) {
+    pool->together += worked + waited;
+    if (waited > worked / 2 + LATE_NANOSECONDS) pool->lost += waited;
+    if (pool->together < WINDOW_NANOSECONDS) return;
+    if (5 * pool->lost > 2 * pool->together) {
+        pool->solo_until = now + pool->solo_length;
         if (pool->solo_length < SOLO_MOST) pool->solo_length *= 2;
+    } else {
+        pool->solo_length = SOLO_FIRST;
     }
-    pool->punctual = 0;
+    pool->together = pool->lost = 0;
 }
 
 void qk_pool_run(qk_pool *pool, void (*work)(void *, int, int), void *context) {
@@ -128,24 +131,24 @@ void qk_pool_run(qk_pool *pool, void (*work)(void *, int, int), void *context) {
     }
     pool->work = work;
     pool->context = context;
-    if (pool->solo > 0) {
-        pool->solo--;
+    int64_t begin = nanoseconds();
+    if (begin < pool->solo_until) {
         work(context, 0, pool->threads);
         return;
     }
-    int64_t begin = nanoseconds();
     start(pool);
     work(context, 0, pool->threads);
     int64_t middle = nanoseconds();
     wait_for_workers(pool);
-    judge(pool, middle - begin, nanoseconds() - middle);
+    int64_t end = nanoseconds();
+    judge(pool, middle - begin, end - middle, end);
 }
 
 qk_pool *qk_pool_create(int threads) {
     if (threads < 1) return NULL;
     qk_pool *pool = aligned_alloc(64, (sizeof(qk_pool) + 63) / 64 * 64);
     if (!pool) return NULL;
-    *pool = (qk_pool){.threads = 1, .solo_length = SOLO_FIRST, .punctual = SOLO_FIRST};
+    *pool = (qk_pool){.threads = 1, .solo_length = SOLO_FIRST};
     pool->handles = calloc((size_t)threads, sizeof(pthread_t));
     if (!pool->handles) {
         free(pool);
