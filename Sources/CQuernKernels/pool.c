@@ -22,9 +22,9 @@
 enum {
     SPINS = 2000,
     LATE_NANOSECONDS = 200 * 1000,  // a wait this much longer than half the caller's own work means a lost processor
-    WINDOW_NANOSECONDS = 10 * 1000 * 1000,  // time worked together after which the loss is judged
-    SOLO_FIRST = 20 * 1000 * 1000,          // nanoseconds alone after a bad window; twice as long after each further one
-    SOLO_MOST = 320 * 1000 * 1000,
+    WINDOW_NANOSECONDS = 20 * 1000 * 1000,  // time worked together after which the loss is judged
+    SOLO_FIRST = 40 * 1000 * 1000,          // nanoseconds alone after a bad window; twice as long after each further one
+    SOLO_MOST = 640 * 1000 * 1000,
 };
 
 struct qk_pool {
@@ -110,16 +110,16 @@ static int64_t nanoseconds(void) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-// Alone, two threads' work takes twice the time: worth it when waiting takes two fifths of it or more.
+// One thread reads memory at more than half the speed of two, so that alone is faster once waiting takes a quarter of the time.
 static void judge(qk_pool *pool, int64_t worked, int64_t waited, int64_t now) {
     pool->together += worked + waited;
     if (waited > worked / 2 + LATE_NANOSECONDS) pool->lost += waited;
     if (pool->together < WINDOW_NANOSECONDS) return;
-    if (5 * pool->lost > 2 * pool->together) {
+    if (4 * pool->lost > pool->together) {
         pool->solo_until = now + pool->solo_length;
         if (pool->solo_length < SOLO_MOST) pool->solo_length *= 2;
-    } else {
-        pool->solo_length = SOLO_FIRST;
+    } else if (pool->solo_length > SOLO_FIRST) {
+        pool->solo_length /= 2;
     }
     pool->together = pool->lost = 0;
 }
