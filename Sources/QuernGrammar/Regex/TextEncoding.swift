@@ -1,7 +1,7 @@
 // How text is spelled in the output: as it is, or inside a JSON string.
 //
 // Invariant: what a reader decodes from the spelling is text that the automaton accepts. Constrained strings have one
-// spelling per scalar; free ones may also use `\/` and `\uXXXX`, with surrogates in pairs only.
+// spelling per scalar; free ones may also use `\/` and `\u` and four hexadecimal digits, with surrogates in pairs only.
 
 enum TextEncoding {
     case plain
@@ -63,7 +63,7 @@ extension GrammarBuilder {
         try codeUnit(unit, loop)
     }
 
-    /// The digits of `\uXXXX`: a scalar, or the first half of a pair and the escape of the second.
+    /// The digits of `\u` and four hexadecimal digits: a scalar, or the first half of a pair and the escape of the second.
     private mutating func codeUnit(_ from: StateID, _ to: StateID) throws(GrammarError) {
         let surrogate = try state()
         let other = try state()
