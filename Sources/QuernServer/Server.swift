@@ -24,6 +24,7 @@ public enum QuernServer {
     ) async throws {
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let signals = try StopSignals()     // before anybody can connect and think us ready
         let pageListener = try page?.listen()
         let listeners = try endpoint.listen()
         let registry = ModelRegistry(models, budget: memoryBudget, logger: logger)
@@ -56,7 +57,7 @@ public enum QuernServer {
         var configuration = ServiceGroupConfiguration(services: [together], logger: logger.quieter)
         configuration.maximumGracefulShutdownDuration = .seconds(30)
         let running = ServiceGroup(configuration: configuration)
-        let signals = StopSignals { count in
+        signals.forward { count in
             guard count == 1 else {
                 listeners.unlink()
                 endpoint.close()
