@@ -137,7 +137,7 @@ import Testing
         shell.environment = ProcessInfo.processInfo.environment.merging(["XDG_RUNTIME_DIR": "/nonexistent"]) { $1 }
         shell.standardError = FileHandle.nullDevice
         try shell.run()
-        shell.waitUntilExit()
+        shell.waitForEnd()
         #expect(shell.terminationStatus == 74)
         let kept = try ids(output)
         #expect(!kept.isEmpty && kept.count < 40)
@@ -165,7 +165,7 @@ import Testing
             usleep(.random(in: 0...3000, using: &random))
             if process.isRunning { kills += 1 }
             kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
+            process.waitForEnd()
         }
         #expect(kills >= 15)
         let last = try QuernBinary.run(arguments)
@@ -191,7 +191,7 @@ import Testing
         #expect(second.error.contains("another batch"))
         // Ctrl-C keeps what is done and says how to go on.
         first.interrupt()
-        first.waitUntilExit()
+        first.waitForEnd()
         #expect(first.terminationStatus == 130)
         #expect(try rows(output).count == Set(try ids(output)).count)
     }

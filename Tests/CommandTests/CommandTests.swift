@@ -103,7 +103,7 @@ import Testing
         ]
         shell.environment = ProcessInfo.processInfo.environment.merging(["XDG_RUNTIME_DIR": "/nonexistent"]) { $1 }
         try shell.run()
-        shell.waitUntilExit()
+        shell.waitForEnd()
         #expect(shell.terminationStatus == 0)
     }
 

@@ -82,7 +82,7 @@ import Testing
             while line.last != 0x0A { line += output.fileHandleForReading.readData(ofLength: 1) }
         }
         try input.fileHandleForWriting.close()
-        process.waitUntilExit()
+        process.waitForEnd()
         #expect(process.terminationStatus == 0)
     }
 
@@ -134,7 +134,7 @@ import Testing
         let drain = Thread { while !output.fileHandleForReading.availableData.isEmpty {} }
         drain.start()
         try input.fileHandleForWriting.write(contentsOf: Data("/exit\n".utf8))
-        process.waitUntilExit()
+        process.waitForEnd()
         #expect(process.terminationStatus == 0)
     }
 }

@@ -15,7 +15,7 @@ import Testing
         let stopped = try QuernBinary.run(["stop", "--json", "--socket", daemon.socket])
         #expect(stopped.status == 0, "\(stopped.error)")
         #expect(try JSONValue(parsing: stopped.output)["stopped"] == .int(Int64(pid)))
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == 0)
         let again = try QuernBinary.run(["stop", "--socket", daemon.socket])
         #expect(again.status == 69)
@@ -30,7 +30,7 @@ import Testing
             "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
         _ = try connection.readSome()
         #expect(try QuernBinary.run(["stop", "--now", "--socket", daemon.socket]).status == 0)
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == 143)
     }
 

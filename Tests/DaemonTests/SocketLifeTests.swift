@@ -32,7 +32,7 @@ import Testing
         let folder = try TemporaryFolder()
         let first = try TestDaemon(folder: folder)
         kill(first.process.processIdentifier, SIGKILL)
-        first.process.waitUntilExit()
+        first.process.waitForEnd()
         #expect(FileManager.default.fileExists(atPath: first.socket))
         let second = try TestDaemon(folder: folder)
         #expect(try second.request("GET", "/health").status == 200)
@@ -101,7 +101,7 @@ import Testing
         #expect(daemons.filter { $0 !== winner }.allSatisfy { $0.process.terminationStatus == 75 })
         #expect(winner.waitForLog("ready"))
         winner.process.terminate()
-        winner.process.waitUntilExit()
+        winner.process.waitForEnd()
         #expect(winner.process.terminationStatus == 0)
     }
 
@@ -114,7 +114,7 @@ import Testing
         #expect(mode(folder.path("new/quern.pipe")) == 0o600)
         #expect(mode(folder.path("new")) == 0o700)
         daemon.process.terminate()
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
     }
 
     /// A name that was taken away is reported, and a successor's is not removed.
@@ -144,7 +144,7 @@ import Testing
         kill(daemon.process.processIdentifier, number)
         #expect(daemon.waitForLog("draining"))
         kill(daemon.process.processIdentifier, number)
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == status)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["log"])
     }
@@ -158,8 +158,22 @@ import Testing
         let streams = (0...2).map { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(daemon.process.processIdentifier)/fd/\($0)") }
         #expect(streams == ["/dev/null", "/dev/null", "/dev/null"])
         daemon.process.terminate()
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == 0)
+    }
+
+    /// Whoever can connect can also stop it: no signal falls between listening and handling signals.
+    @Test func endsHoweverEarlyItIsTold() throws {
+        for pause in 0..<8 {
+            let folder = try TemporaryFolder()
+            let socket = folder.path("q.sock")
+            let daemon = try RunningQuern(["serve", QuernBinary.tinyChat, "--socket", socket, "--threads", "1"])
+            while (try? UnixConnection(socket)) == nil, daemon.process.isRunning { usleep(200) }
+            usleep(UInt32(pause) * 250)
+            daemon.process.terminate()
+            daemon.process.waitForEnd()
+            #expect(daemon.process.terminationStatus == 0)
+        }
     }
 
     @Test func theDefaultDirectoryIsPrivate() throws {
@@ -183,7 +197,7 @@ import Testing
         #expect(answer.status == 0, "\(answer.error)")
         #expect(answer.error.contains("daemon"))
         daemon.interrupt()
-        daemon.waitUntilExit()
+        daemon.waitForEnd()
         #expect(daemon.terminationStatus == 0)
     }
 
@@ -212,7 +226,7 @@ import Testing
             received += part
         }
         #expect(String(decoding: received, as: UTF8.self).contains("data: [DONE]"))
-        daemon.process.waitUntilExit()
+        daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == 0)
     }
 }

@@ -80,7 +80,7 @@ import Testing
         process.standardOutput = output
         try process.run()
         let said = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        process.waitForEnd()
         #expect(process.terminationStatus == 0, "\(String(decoding: said, as: UTF8.self))")
     }
 

@@ -37,8 +37,10 @@ public enum QuernBinary {
         }
         writer.start()
         let errors = Collector(stderr.fileHandleForReading)
+        let limit = process.killLater()
         let output = [UInt8](stdout.fileHandleForReading.readDataToEndOfFile())
         process.waitUntilExit()
+        limit.cancel()
         return Result(status: process.terminationStatus, output: output, error: errors.text())
     }
 
@@ -68,5 +70,21 @@ private final class Collector: @unchecked Sendable {
     func text() -> String {
         done.wait()
         return String(decoding: data, as: UTF8.self)
+    }
+}
+
+extension Process {
+    /// Kills the process after `seconds`: what hangs fails one test and not the whole run. Cancel when it has ended.
+    func killLater(seconds: Double = 600) -> DispatchWorkItem {
+        let item = DispatchWorkItem { [processIdentifier] in kill(processIdentifier, SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: item)
+        return item
+    }
+
+    /// Waits for the end; after `seconds` it is killed, and the status shows that.
+    public func waitForEnd(seconds: Double = 120) {
+        let limit = killLater(seconds: seconds)
+        waitUntilExit()
+        limit.cancel()
     }
 }

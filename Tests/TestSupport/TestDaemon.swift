@@ -40,7 +40,7 @@ public final class TestDaemon: @unchecked Sendable {
     deinit {
         if process.isRunning {
             process.terminate()
-            process.waitUntilExit()
+            process.waitForEnd()
         }
     }
 
@@ -64,7 +64,7 @@ public final class TestDaemon: @unchecked Sendable {
     /// SIGTERM, then its exit status.
     public func stop() -> Int32 {
         process.terminate()
-        process.waitUntilExit()
+        process.waitForEnd()
         return process.terminationStatus
     }
 

@@ -14,8 +14,10 @@ final class StopSignals: @unchecked Sendable {      // the source is set once, b
     /// Signals from now on are kept until `forward` says what they do.
     init() throws(SocketError) {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else {
-            throw .system("pipe for signals", reason: String(cString: strerror(errno)))
+        guard pipe(&ends) == 0 else { throw .system("pipe for signals", reason: String(cString: strerror(errno))) }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
         }
         reader = ends[0]
         signalWriter = ends[1]
