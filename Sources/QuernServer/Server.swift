@@ -22,6 +22,7 @@ public enum QuernServer {
         limits: ServerLimits = ServerLimits(), page: LoopbackAddress? = nil, device: DeviceWalls? = nil, logger: Logger,
         notifier: ServiceNotifier
     ) async throws {
+        DescriptorLimit.raise()
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let signals = try StopSignals()     // before anybody can connect and think us ready
@@ -68,7 +69,10 @@ public enum QuernServer {
             Task { await running.triggerGracefulShutdown() }
             return false
         }
+        // Until the last answer: the event loop that serves everybody has to take part.
+        let pulse = Task { await notifier.keepAlive { try await group.any().submit {}.get() } }
         let outcome = await Result { try await running.run() }
+        pulse.cancel()
         listeners.unlink()
         try await group.shutdownGracefully()        // what still is connected has had its time
         await registry.drain()

@@ -43,6 +43,23 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: folder.path("own.sock")))
     }
 
+    /// A manager that waits for signs of life gets them in half the time it waits, unless it waits for another process.
+    @Test(arguments: [nil, "1"] as [String?]) func theWatchdogIsFed(pid: String?) throws {
+        let first = try UnixListener(folder.path("a"))
+        let notices = try UnixListener(folder.path("notify"), type: SOCK_DGRAM)
+        var environment = ["LISTEN_FDS": "1", "NOTIFY_SOCKET": folder.path("notify"), "WATCHDOG_USEC": "100000"]
+        environment["WATCHDOG_PID"] = pid
+        let daemon = try start([first.descriptor], environment: environment)
+        var (signs, isReady) = (0, false)
+        while !isReady || (pid == nil && signs < 5), let notice = notices.receive() {
+            if notice == "WATCHDOG=1" { signs += 1 }
+            if notice.hasPrefix("READY=1") { isReady = true }
+        }
+        #expect(isReady && (pid == nil ? signs >= 5 : signs == 0))
+        kill(daemon.pid, SIGTERM)
+        #expect(daemon.wait() == 0)
+    }
+
     @Test func wrongDescriptorsAreRefused() throws {
         let stream = try UnixListener(folder.path("s"))
         let datagram = try UnixListener(folder.path("d"), type: SOCK_DGRAM)

@@ -229,4 +229,39 @@ import Testing
         daemon.process.waitForEnd()
         #expect(daemon.process.terminationStatus == 0)
     }
+
+    /// More connections than descriptors: the daemon lives through it, and serves again when some are free.
+    @Test func exhaustedDescriptors() throws {
+        let folder = try TemporaryFolder()
+        let socket = folder.path("q.sock")
+        let daemon = try RunningQuern(
+            ["serve", QuernBinary.tinyChat, "--threads", "1", "--socket", socket, "--pipe-socket", folder.path("q.pipe")],
+            shell: "ulimit -n 64")
+        #expect(daemon.waitForLog("ready"))
+        var idle: [UnixConnection] = []
+        for _ in 0..<200 { idle.append(try UnixConnection(socket)) }
+        usleep(300_000)
+        #expect(daemon.process.isRunning)
+        for connection in idle { connection.close() }
+        let late = try UnixConnection(socket)
+        try late.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))
+        #expect(String(decoding: try late.readToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 200"))
+        daemon.process.terminate()
+        daemon.process.waitForEnd()
+        #expect(daemon.process.terminationStatus == 0)
+    }
+
+    /// The usual soft limit of open files is less than the connections that are served; the daemon raises it.
+    @Test func theSoftLimitOfFilesIsRaised() throws {
+        let folder = try TemporaryFolder()
+        let daemon = try RunningQuern(
+            ["serve", QuernBinary.tinyChat, "--threads", "1", "--socket", folder.path("q.sock"), "--pipe-socket", folder.path("q.pipe")],
+            shell: "ulimit -Hn 2000; ulimit -Sn 100")
+        #expect(daemon.waitForLog("ready"))
+        let limits = try String(contentsOfFile: "/proc/\(daemon.process.processIdentifier)/limits", encoding: .utf8)
+        let line = limits.split(separator: "\n").first { $0.hasPrefix("Max open files") } ?? ""
+        #expect(line.split(separator: " ").dropFirst(3).first == "2000", "\(line)")
+        daemon.process.terminate()
+        daemon.process.waitForEnd()
+    }
 }

@@ -49,6 +49,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         try? context.pipeline.syncOperations.addHandler(
             ArrivalWatch { bound.value.0.bytesArrived(bound.value.1) }, position: .first)
+        if let decoder = try? context.pipeline.syncOperations.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self) {
+            try? context.pipeline.syncOperations.addHandler(HeadRules(), position: .after(decoder))
+        }
         PeerCredentials.of(context.channel).whenSuccess { peer in
             let (guarding, context) = bound.value
             guarding.connection.peer = peer
@@ -174,7 +177,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// When the client has taken too long; nil while it is the server's turn.
     private var deadline: NIODeadline? {
         switch incoming {
-        case .nothing: unanswered > 0 ? nil : lastEnd + TimeAmount(limits.keepAliveTimeout)
+        // One connection too many waits for its refusal, and not for long.
+        case .nothing:
+            unanswered > 0 ? nil : lastEnd + TimeAmount(isCounted ? limits.keepAliveTimeout : limits.headerTimeout)
         case .head(let since): unanswered > 0 ? nil : max(since, lastEnd) + TimeAmount(limits.headerTimeout)
         case .body(let since, let last, let bytes):
             // An earlier request in work is not the sender's delay.

@@ -66,8 +66,25 @@ struct ActivatedSockets: Sendable {
 /// Tells the service manager, when there is one, how the daemon is.
 public struct ServiceNotifier: Sendable {
     private let socket: String?
+    /// How often to say that the daemon lives: half of what the manager waits (`WatchdogSec=`). Nil when it does not wait.
+    private let pulse: Duration?
 
-    public init(environment: [String: String]) { socket = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 } }
+    public init(environment: [String: String]) {
+        socket = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
+        let isForUs = environment["WATCHDOG_PID"].map { $0 == "\(getpid())" } ?? true
+        let wait = environment["WATCHDOG_USEC"].flatMap { Int64($0) }.flatMap { $0 > 0 ? $0 : nil }
+        pulse = isForUs && socket != nil ? wait.map { .microseconds(max(1000, $0 / 2)) } : nil
+    }
+
+    /// Until cancelled, says at every pulse that the daemon lives, when `proof` has returned. A `proof` that hangs ends the pulse, and
+    /// the manager starts the daemon again.
+    func keepAlive(_ proof: @Sendable () async throws -> Void) async {
+        guard let pulse else { return }
+        while (try? await proof()) != nil {
+            send("WATCHDOG=1")
+            guard (try? await Task.sleep(for: pulse)) != nil else { return }
+        }
+    }
 
     public func loading(_ model: String) { send("STATUS=loading \(model)") }
     func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }

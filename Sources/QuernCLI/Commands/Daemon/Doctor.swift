@@ -108,9 +108,10 @@ struct Doctor: AsyncParsableCommand {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let needed = UInt(ServerLimits().connections + 64)
-        checks.append(limit.rlim_cur >= needed
-            ? .ok("open files", "\(limit.rlim_cur) allowed")
-            : .warning("open files", "\(limit.rlim_cur) allowed, \(needed) are needed for every connection", "ulimit -n \(needed)"))
+        // The daemon raises its limit to the hard one.
+        checks.append(limit.rlim_max >= needed
+            ? .ok("open files", "\(limit.rlim_max) allowed")
+            : .warning("open files", "\(limit.rlim_max) allowed, \(needed) are needed for every connection", "ulimit -Hn \(needed)"))
         return checks
     }
 }
