@@ -256,7 +256,7 @@ import Testing
         let folder = try TemporaryFolder()
         let daemon = try RunningQuern(
             ["serve", QuernBinary.tinyChat, "--threads", "1", "--socket", folder.path("q.sock"), "--pipe-socket", folder.path("q.pipe")],
-            shell: "ulimit -Hn 2000; ulimit -Sn 100")
+            shell: "ulimit -Sn 100; ulimit -Hn 2000")
         #expect(daemon.waitForLog("ready"))
         let limits = try String(contentsOfFile: "/proc/\(daemon.process.processIdentifier)/limits", encoding: .utf8)
         let line = limits.split(separator: "\n").first { $0.hasPrefix("Max open files") } ?? ""
