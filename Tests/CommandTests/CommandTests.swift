@@ -126,6 +126,37 @@ import Testing
         #expect(try quern("detokenize", "-m", tiny, "x").status == 2)
     }
 
+    @Test func countIsTheNumberOfIDs() throws {
+        let text = "Grüße, 世界! <|im_end|>\n\tend"
+        for special in [[], ["--special"]] {
+            let ids = try QuernBinary.run(["tokenize", "-m", tiny] + special, input: Array(text.utf8), folder: folder.url)
+            let count = try QuernBinary.run(["count", "-m", tiny] + special, input: Array(text.utf8), folder: folder.url)
+            #expect(count.status == 0, "\(count.error)")
+            #expect(count.text == "\(ids.text.split(whereSeparator: \.isWhitespace).count)\n")
+        }
+        #expect(try quern("count", "--tokenizer", tiny, "").text == "0\n")
+        let lines = try quern("count", "-m", tiny, "--jsonl", input: "{\"text\":\"\"}\n{\"txt\":1}\n")
+        #expect(lines.status == 3)
+        #expect(lines.text.hasPrefix("{\"count\":0}\n"))
+        #expect(lines.error.contains("line 2"))
+        #expect(try quern("count", "-m", tiny, "--tokenizer", tiny, "a").status == 2)
+    }
+
+    @Test func templateRendersMessages() throws {
+        let messages = #"[{"role": "user", "content": "Hi"}]"#
+        let turn = "<|im_start|>user\nHi<|im_end|>\n"
+        #expect(try quern("template", "-m", tiny, input: messages).text == turn + "<|im_start|>assistant\n")
+        #expect(try quern("template", "-m", tiny, "--no-generation-prompt", input: messages).text == turn)
+        let kwargs = try quern("template", "-m", tiny, "--kwargs", #"{"add_generation_prompt": true}"#, "--no-generation-prompt", input: messages)
+        #expect(kwargs.text == turn)
+        let lines = try quern("template", "-m", tiny, "--jsonl", input: "{\"messages\": \(messages)}\n3\n")
+        #expect(lines.status == 3)
+        #expect(lines.text.contains("<|im_start|>user\\nHi<|im_end|>"))
+        #expect(lines.error.contains("line 2"))
+        #expect(try quern("template", "-m", tiny, "--source").text.contains("{% for message in messages %}"))
+        #expect(try quern("template", "-m", tiny, "--kwargs", "[]", input: messages).status == 2)
+    }
+
     @Test func logitsNeedNoTokenizer() throws {
         let bare = SharedData.repository.appending(path: "Tests/Fixtures/tiny-qwen3").path
         let result = try quern("logits", bare, "--tokens", "1,2,3", "--precision", "f32", "--positions", "all", "--json")

@@ -46,7 +46,30 @@ import Testing
         let reference = ReferenceBPE(definition)
         for count in [1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 255, 500] {
             let text = String(repeating: unit, count: count)
-            #expect(tokenizer.encode(text) == reference.encode(text.utf8), "\(count)")
+            let expected = reference.encode(text.utf8)
+            #expect(tokenizer.encode(text) == expected, "\(count)")
+            #expect(tokenizer.encode(text) == expected, "\(count), from the caches")
+        }
+    }
+
+    /// More long words than the caches hold: what was dropped, what is left and what took its place all encode alike.
+    @Test(.enabled(if: SharedData.has("tokenizers"), needs)) func cachesThatOverflowChangeNothing() throws {
+        let definition = try TokenizerDefinition(tokenizerJSON: SharedData.bytes("tokenizers/qwen3/tokenizer.json"))
+        let tokenizer = try Tokenizer(definition)
+        let reference = ReferenceBPE(definition)
+        var generator = SplitMix(state: 11)
+        let words = (0..<40_000).map { _ in
+            let alphabet = Self.alphabets[Int(generator.next() % UInt64(Self.alphabets.count))]
+            var word = ""
+            for _ in 0..<(16 + Int(generator.next() % 80)) {
+                word.unicodeScalars.append(alphabet[Int(generator.next() % UInt64(alphabet.count))])
+            }
+            return word
+        }
+        for word in words { _ = tokenizer.encode(word) }
+        let sample = stride(from: 0, to: words.count, by: 400).map { words[$0] } + words.suffix(100)
+        for word in sample + sample {
+            #expect(tokenizer.encode(word) == reference.encode(word.utf8), "\(word)")
         }
     }
 }

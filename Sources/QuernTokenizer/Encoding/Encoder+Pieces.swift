@@ -1,8 +1,9 @@
 // Pieces that no table knows yet, and long ones.
 //
 // In order: the cache of long words; a cut where no token can reach across (JoinFilter), after which the parts are words of
-// their own; merging. Very long pieces are merged window by window. Invariant: each step gives exactly what merging the whole
-// piece would; where the merge list does not allow the argument, the piece is merged whole.
+// their own; merging. Very long pieces are merged window by window, and windows met before are remembered (SpanCache).
+// Invariant: each step gives exactly what merging the whole piece would; where the merge list does not allow the argument,
+// the piece is merged whole.
 
 extension Encoder {
     /// A piece of at most 15 bytes that neither table of words has. Returns the number of ids written.
@@ -89,8 +90,18 @@ extension Encoder {
         return mergeByWindows(piece, count, into: out)
     }
 
-    @inline(__always)
     private func mergeWindow(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
+        guard SpanCache.lengths.contains(count) else { return mergeAnew(piece, count, into: out) }
+        let hash = SegmentCache.hash(UnsafeBufferPointer(start: piece, count: count))
+        let known = spans.find(piece, count, hash, out)
+        if known > 0 { return known }
+        let written = mergeAnew(piece, count, into: out)
+        spans.insert(piece, count, hash, out, count: written)
+        return written
+    }
+
+    @inline(__always)
+    private func mergeAnew(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
         merger.merge(
             UnsafeBufferPointer(start: piece, count: count), initial: tables.initial.base, pairs: tables.pairs,
             characters: tables.lacksBytes ? nil : tables.characters, into: out)

@@ -10,6 +10,7 @@ final class Encoder {
     var merger = PieceMerger()
     var words = WordCache()
     var longWords = LongWordCache()
+    var spans = SpanCache()
     private var segments = SegmentCache()
     private var normalizer = Normalizer()
     private var normalized: [UInt8] = []
