@@ -51,7 +51,7 @@ static inline void qk_multiply_tile(const qk_ops *ops, const qk_q8_matrix *w, in
     const int8_t *values = qk_tile_values(w, tile);
     qk_panel panel = {.values = values, .scales = w->scales + tile * QK_TILE_ROWS * groups, .groups = groups, .group = w->group,
                       .bits = w->bits, .x_stride = w->k_padded, .scale_stride = groups, .next = next,
-                      .asking = tokens > ops->linear->tile_tokens ? QK_ASK_KEEP : QK_ASK_ONCE};
+                      .asking = tokens > ops->linear->tile_tokens ? QK_ASK_KEEP : qk_ask_once()};
     memset(sums, 0, (size_t)tokens * QK_TILE_ROWS * sizeof *sums);
     if (w->bits == 8 || ops->linear->reads_packed) {
         qk_multiply_panel(ops, &panel, x, 0, token, tokens, sums);
