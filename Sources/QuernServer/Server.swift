@@ -42,15 +42,15 @@ public enum QuernServer {
         notifier.loading(names)
         let surface = Surface(models: registry, limits: limits, version: version, device: device)
         let web = HTTPSurface(surface, logger: logger)
-        let http = ConnectionService(descriptor: listeners.http, group: group, prepare: web.prepare, serve: web.serve)
+        let http = ConnectionService(descriptor: listeners.http, group: group, logger: logger, prepare: web.prepare, serve: web.serve)
         let pipe = listeners.pipe.map { descriptor in
             let pipe = PipeServer(surface: surface, logger: logger)
-            return ConnectionService(descriptor: descriptor, group: group, prepare: pipe.prepare, serve: pipe.serve)
+            return ConnectionService(descriptor: descriptor, group: group, logger: logger, prepare: pipe.prepare, serve: pipe.serve)
         }
         let browser = pageListener.map { descriptor in
             let web = HTTPSurface(surface, page: page, logger: logger)
             logger.notice("page", metadata: ["url": "\(page?.url ?? "")"])
-            return ConnectionService(descriptor: descriptor, group: group, prepare: web.prepare, serve: web.serve)
+            return ConnectionService(descriptor: descriptor, group: group, logger: logger, prepare: web.prepare, serve: web.serve)
         }
         let watch = NameWatch(listeners: listeners, logger: logger)
         let services: [(any Service)?] = [http, pipe, browser, watch, readiness]

@@ -230,6 +230,12 @@ import Testing
         #expect(daemon.process.terminationStatus == 0)
     }
 
+    /// Hundredths of a second of processor time so far.
+    private func processorTicks(_ daemon: RunningQuern) -> Int {
+        let line = (try? String(contentsOfFile: "/proc/\(daemon.process.processIdentifier)/stat", encoding: .utf8)) ?? ""
+        return line.split(separator: " ").dropFirst(13).prefix(2).reduce(0) { $0 + (Int($1) ?? 0) }
+    }
+
     /// More connections than descriptors: the daemon lives through it, and serves again when some are free.
     @Test func exhaustedDescriptors() throws {
         let folder = try TemporaryFolder()
@@ -239,9 +245,13 @@ import Testing
             shell: "ulimit -n 64")
         #expect(daemon.waitForLog("ready"))
         var idle: [UnixConnection] = []
-        for _ in 0..<200 { idle.append(try UnixConnection(socket)) }
-        usleep(300_000)
+        for _ in 0..<500 { idle.append(try UnixConnection(socket)) }
+        let before = processorTicks(daemon)
+        usleep(1_000_000)
         #expect(daemon.process.isRunning)
+        // Of a hundred: the listener stays readable, and accepting must not be tried again and again.
+        #expect(processorTicks(daemon) - before < 25)
+        #expect(daemon.log.components(separatedBy: "cannot accept connections").count == 2)
         for connection in idle { connection.close() }
         let late = try UnixConnection(socket)
         try late.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))

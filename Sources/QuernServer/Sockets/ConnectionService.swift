@@ -2,6 +2,8 @@
 //
 // Invariant: a graceful shutdown stops accepting, lets idle connections go, and returns when the busy ones are done; connections
 // that are left when it is cut short end with the event loop group.
+import Glibc
+import Logging
 import NIOCore
 import NIOExtras
 import NIOPosix
@@ -11,6 +13,7 @@ struct ConnectionService<Connection: Sendable>: Service {
     /// A listening socket; closed when the service ends.
     let descriptor: Int32
     let group: any EventLoopGroup
+    let logger: Logger
     /// Prepares an accepted channel, on its event loop.
     let prepare: @Sendable (any Channel) -> EventLoopFuture<Connection>
     let serve: @Sendable (Connection) async -> Void
@@ -18,10 +21,10 @@ struct ConnectionService<Connection: Sendable>: Service {
     func run() async throws {
         let quiescing = ServerQuiescingHelper(group: group)
         let listener = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: SocketEndpoint.backlog)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(quiescing.makeServerChannelHandler(channel: channel))
+                    try channel.pipeline.syncOperations.addHandlers(
+                        AcceptPause(logger: logger), quiescing.makeServerChannelHandler(channel: channel))
                 }
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -30,6 +33,7 @@ struct ConnectionService<Connection: Sendable>: Service {
                 prepare(channel).map { connection in _ = Task { await serve(connection) } }
             }
             .withBoundSocket(descriptor).get()
+        Glibc.listen(descriptor, SocketEndpoint.backlog)    // NIO has set its own length on a socket that was not its
         let ended = listener.eventLoop.makePromise(of: Void.self)
         try await withTaskCancellationHandler {
             try await withGracefulShutdownHandler {
