@@ -92,8 +92,9 @@ done
 curl -s -o /dev/null --unix-socket "$socket" http://localhost/health || { cat "$log" >&2; exit 1; }
 echo "serving $archive on $socket"
 
-step "Pipe socket: printf '$prompt' | nc -N -U quern.pipe"
-printf '%s' "$prompt" | nc -N -U "$pipe"
+# Greedy, so that everybody sees the same; without the first line the model's own sampling answers.
+step "Pipe socket: printf '#quern {\"temperature\": 0}\\n$prompt' | nc -N -U quern.pipe"
+printf '#quern {"temperature": 0}\n%s' "$prompt" | nc -N -U "$pipe"
 echo
 # The daemon logs one line per answer; its numbers are the pipe answer's speed.
 python3 - "$log" <<'PYTHON'
@@ -106,7 +107,7 @@ PYTHON
 
 step "HTTP socket: POST /v1/chat/completions"
 answer=$(curl -sS --unix-socket "$socket" http://localhost/v1/chat/completions -H 'Content-Type: application/json' \
-    -d "$(python3 -c 'import json,sys; print(json.dumps({"messages": [{"role": "user", "content": sys.argv[1]}], "max_tokens": 120}))' "$question")")
+    -d "$(python3 -c 'import json,sys; print(json.dumps({"messages": [{"role": "user", "content": sys.argv[1]}], "max_tokens": 120, "temperature": 0}))' "$question")")
 python3 - "$question" "$answer" <<'PYTHON'
 import json, sys
 answer = json.loads(sys.argv[2])

@@ -65,21 +65,11 @@ import Testing
 private enum OtherUser {
     static let exists = ["/usr/bin/setpriv", "/usr/bin/curl"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
 
-    static func ask(_ socket: String, _ path: String, body: String? = nil, as user: Int = 65_534) throws -> (
-        status: Int32, output: [UInt8], text: String
-    ) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/setpriv")
-        process.arguments = [
-            "--reuid=\(user)", "--regid=\(user)", "--clear-groups", "/usr/bin/curl", "-sS", "--max-time", "60", "--unix-socket", socket,
-            "http://localhost\(path)",
-        ] + (body.map { ["-H", "Content-Type: application/json", "-d", $0] } ?? [])
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let bytes = [UInt8](output.fileHandleForReading.readDataToEndOfFile())
-        process.waitForEnd()
-        return (process.terminationStatus, bytes, String(decoding: bytes, as: UTF8.self))
+    static func ask(_ socket: String, _ path: String, body: String? = nil, as user: Int = 65_534) throws -> QuernBinary.Result {
+        let data = body.map { ["-H", "Content-Type: application/json", "-d", $0] } ?? []
+        return try QuernBinary.run(
+            ["--reuid=\(user)", "--regid=\(user)", "--clear-groups", "/usr/bin/curl", "-sS", "--max-time", "60", "--unix-socket", socket,
+             "http://localhost\(path)"] + data,
+            executable: "/usr/bin/setpriv")
     }
 }

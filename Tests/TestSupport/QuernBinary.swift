@@ -18,11 +18,14 @@ public enum QuernBinary {
     }
 
     /// Runs to the end. The environment names no daemon and no model folder of the user.
+    ///
+    /// - Parameter executable: another program to run in the same way.
     public static func run(
-        _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], folder: URL? = nil
+        _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], folder: URL? = nil,
+        executable: String = path
     ) throws -> Result {
         let process = Process()
-        process.executableURL = URL(filePath: path)
+        process.executableURL = URL(filePath: executable)
         process.arguments = arguments
         process.environment = cleanEnvironment(environment)
         if let folder { process.currentDirectoryURL = folder }
