@@ -103,7 +103,8 @@ static void gather_work(void *context, int worker, int workers) {
     (void)workers;
     struct experts *task = context;
     int64_t columns = task->layer->gate.k_padded, groups = columns / task->layer->gate.group;
-    size_t size = qk_are_bytes(task->ops, task->x) ? 1 : 2;
+    const qk_layout layout = qk_layout_of(task->ops, task->x);
+    size_t size = layout == QK_BYTES ? 1 : 2;
     int64_t start, end;
     while (qk_take(&task->division, worker, &start, &end)) {
         for (int64_t pair = start; pair < end; pair++) {
@@ -111,7 +112,7 @@ static void gather_work(void *context, int worker, int workers) {
             memcpy((char *)task->gathered.values + (size_t)(pair * columns) * size,
                    (const char *)task->x.values + (size_t)(token * columns) * size, (size_t)columns * size);
             memcpy(task->gathered.scales + pair * groups, task->x.scales + token * groups, (size_t)groups * sizeof(float));
-            if (size == 1)
+            if (layout != QK_PAIRS)
                 memcpy(task->gathered.offsets + pair * groups, task->x.offsets + token * groups, (size_t)groups * sizeof(int32_t));
         }
     }
@@ -121,6 +122,7 @@ static void gate_work(void *context, int worker, int workers) {
     (void)workers;
     struct experts *task = context;
     int64_t start, end;
+    qk_begin_products(task->ops, task->layer->gate.group);
     while (qk_take(&task->division, worker, &start, &end)) {
         for (int64_t item = start; item < end; item++) {
             int32_t expert = task->active[item / task->per_expert];
@@ -130,6 +132,7 @@ static void gate_work(void *context, int worker, int workers) {
                           task->routing->first[expert + 1], task->inner);
         }
     }
+    qk_end_products(task->ops);
 }
 
 static void down_tile(const struct experts *task, int32_t expert, int64_t tile) {
@@ -150,9 +153,11 @@ static void down_work(void *context, int worker, int workers) {
     (void)workers;
     struct experts *task = context;
     int64_t start, end;
+    qk_begin_products(task->ops, task->layer->down.group);
     while (qk_take(&task->division, worker, &start, &end))
         for (int64_t item = start; item < end; item++)
             down_tile(task, task->active[item / task->per_expert], item % task->per_expert);
+    qk_end_products(task->ops);
 }
 
 void qk_q8_experts_forward(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, qk_routing routing,

@@ -14,9 +14,11 @@ static void gated_work(void *context, int worker, int workers) {
     (void)workers;
     struct gated *task = context;
     int64_t start, end;
+    qk_begin_products(task->ops, task->gate->weights.group);
     while (qk_take(&task->division, worker, &start, &end))
         for (int64_t group = start; group < end; group++)
             qk_gate_group(task->ops, task->x, task->gate, task->up, group, 0, task->m, task->out);
+    qk_end_products(task->ops);
 }
 
 void qk_q8_gated(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *gate,

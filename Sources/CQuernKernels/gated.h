@@ -7,7 +7,7 @@
 #include "lanes.h"
 #include "tile.h"
 
-enum { QK_GATE_TOKENS = 32, QK_MAX_GROUP = 64 };
+enum { QK_MAX_GROUP = 64 };
 
 // Of a group of rows, or the end of the matrix.
 static inline int64_t qk_first_tile(const qk_q8_matrix *w, int64_t group) {
@@ -49,9 +49,8 @@ static inline void qk_gate_group(const qk_ops *ops, qk_activations x, const qk_m
         qk_multiply_group(ops, x, up_job, group, next_values, token, tokens, up);
         for (int64_t t = 0; t < tokens; t++) {
             ops->rows->swiglu_row(gate[t], up[t], gate[t], columns);
-            ops->rows->quantize_row(gate[t], columns, w->group, w->group, 32767.0f,
-                                    out.values + (token + t) * padded + group * w->group,
-                                    out.scales + (token + t) * groups + group);
+            qk_quantize(ops, gate[t], columns, w->group, w->group, out, (token + t) * padded + group * w->group,
+                        (token + t) * groups + group);
         }
     }
 }

@@ -57,12 +57,14 @@ static void matmul_work(void *context, int worker, int workers) {
     (void)workers;
     struct matmul *task = context;
     int64_t start, end;
+    qk_begin_products(task->ops, task->jobs[0].weights.group);
     while (qk_take(&task->division, worker, &start, &end)) {
         for (int job = 0; job < task->job_count; job++) {
             int64_t first = task->first_tile[job], last = task->first_tile[job + 1];
             multiply_tiles(task, &task->jobs[job], (start > first ? start : first) - first, (end < last ? end : last) - first);
         }
     }
+    qk_end_products(task->ops);
 }
 
 void qk_q8_matmul(const qk_ops *ops, qk_pool *pool, qk_activations x, int64_t m, const qk_matmul_job *jobs, int job_count) {
@@ -92,15 +94,8 @@ static void quantize_work(void *context, int worker, int workers) {
     int64_t groups = task->k_padded / task->group;
     while (qk_take(&task->division, worker, &start, &end)) {
         for (int64_t i = start; i < end; i++) {
-            const float *x = task->x + i * task->ldx;
-            if (qk_are_bytes(task->ops, task->out))
-                task->ops->rows->quantize_row_bytes(x, task->columns, task->k_padded, task->group,
-                                                    (int8_t *)task->out.values + i * task->k_padded,
-                                                    task->out.scales + i * groups, task->out.offsets + i * groups);
-            else
-                task->ops->rows->quantize_row(x, task->columns, task->k_padded, task->group,
-                                              task->out.bits == 8 ? 127.0f : 32767.0f, task->out.values + i * task->k_padded,
-                                              task->out.scales + i * groups);
+            qk_quantize(task->ops, task->x + i * task->ldx, task->columns, task->k_padded, task->group, task->out,
+                        i * task->k_padded, i * groups);
         }
     }
 }

@@ -5,17 +5,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "ops.h"
-
 #pragma clang fp contract(off)
 #pragma clang attribute push( \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"))), apply_to = function)
+#include "linear_zmm.h"
 
 enum { TILE_TOKENS = 8 };
-
-// Chunks that are unpacked together, from 8 * bits bytes each.
-enum { MOST_CHUNKS = 4 };
-static inline int chunks_of(const int bits) { return bits == 8 ? 1 : bits == 4 ? 2 : 4; }
 
 // Sign-extended even and odd columns of the chunks at values (packing: qk_q8_matrix).
 static inline __attribute__((always_inline)) void split(const int8_t *values, const int bits, __m512i *even, __m512i *odd) {
@@ -44,29 +39,6 @@ static inline __attribute__((always_inline)) void split(const int8_t *values, co
         odd[3] = SIX(high, _mm512_srli_epi16(second, 2));
 #undef SIX
     }
-}
-
-// The chunks at values as unsigned bytes, 128 higher than the weights.
-static inline __attribute__((always_inline)) void unsigned_bytes(const int8_t *values, const int bits, __m512i *chunk) {
-    const __m512i nibble = _mm512_set1_epi8(15), two = _mm512_set1_epi8(0x30);
-    __m512i first = _mm512_loadu_si512(values);
-    if (bits == 8) {
-        chunk[0] = _mm512_xor_si512(first, _mm512_set1_epi8((char)0x80));
-        return;
-    }
-    chunk[0] = _mm512_and_si512(first, nibble);
-    chunk[1] = _mm512_and_si512(_mm512_srli_epi16(first, 4), nibble);
-    if (bits == 6) {
-        __m512i second = _mm512_loadu_si512(values + 64), high = _mm512_loadu_si512(values + 128);
-        chunk[2] = _mm512_and_si512(second, nibble);
-        chunk[3] = _mm512_and_si512(_mm512_srli_epi16(second, 4), nibble);
-        chunk[0] = _mm512_or_si512(chunk[0], _mm512_and_si512(_mm512_slli_epi16(high, 4), two));
-        chunk[1] = _mm512_or_si512(chunk[1], _mm512_and_si512(_mm512_slli_epi16(high, 2), two));
-        chunk[2] = _mm512_or_si512(chunk[2], _mm512_and_si512(high, two));
-        chunk[3] = _mm512_or_si512(chunk[3], _mm512_and_si512(_mm512_srli_epi16(high, 2), two));
-    }
-    const __m512i sign = _mm512_set1_epi8(bits == 4 ? 8 : 32), lift = _mm512_set1_epi8(bits == 4 ? 120 : 96);
-    for (int i = 0; i < chunks_of(bits); i++) chunk[i] = _mm512_add_epi8(_mm512_xor_si512(chunk[i], sign), lift);
 }
 
 static inline __attribute__((always_inline)) void tile(const qk_panel *w, const int16_t *x, const float *x_scales, const int bits,
@@ -196,5 +168,5 @@ static int64_t multiply_wall(int64_t rounds) {
 #pragma clang attribute pop
 
 const qk_linear_ops qk_linear_avx512vnni = {
-    .tile_tokens = TILE_TOKENS, .reads_packed = 1, .q8_tile = q8_tile, .q8_tile_bytes = q8_tile_bytes, .multiply_wall = multiply_wall};
+    .tile_tokens = TILE_TOKENS, .packed_tokens = QK_BLOCK_TOKENS, .q8_tile = q8_tile, .q8_tile_bytes = q8_tile_bytes, .multiply_wall = multiply_wall};
 #endif

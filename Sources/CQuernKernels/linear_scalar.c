@@ -25,4 +25,4 @@ static void q8_tile(const qk_panel *w, const int16_t *x, const float *x_scales, 
 }
 
 // One token at a time: nothing is shared, so any count would do.
-const qk_linear_ops qk_linear_scalar = {.tile_tokens = QK_TILE_TOKENS, .q8_tile = q8_tile};
+const qk_linear_ops qk_linear_scalar = {.tile_tokens = 8, .q8_tile = q8_tile};

@@ -132,4 +132,4 @@ static int64_t multiply_wall(int64_t rounds) {
 }
 
 const qk_linear_ops QK_TABLE = {
-    .tile_tokens = TILE_TOKENS, .reads_packed = 1, .q8_tile = q8_tile, .multiply_wall = multiply_wall};
+    .tile_tokens = TILE_TOKENS, .packed_tokens = QK_BLOCK_TOKENS, .q8_tile = q8_tile, .multiply_wall = multiply_wall};

@@ -6,8 +6,8 @@
 
 enum {
     QK_TILE_ROWS = 16,          // rows of a weight tile
-    QK_TILE_TOKENS = 8,         // most tokens that share one pass over a weight tile
     QK_BLOCK_TOKENS = 64,       // tokens that share one expansion of packed weights
+    QK_GATE_TOKENS = 32,        // tokens whose gates and ups are held at once
     QK_ATTEND_ROWS = 256,       // most query heads (of all tokens of a run) that one call of attend takes
     QK_ATTEND_TILE = 32,        // how many it takes where there is a choice
     QK_MAX_HEAD_DIM = 256,
@@ -59,16 +59,25 @@ static inline void qk_ask(const int8_t *ahead, qk_asking asking) {
 
 // Products of int8 weights and integer activations, one weight tile (16 rows) at a time.
 typedef struct {
-    int32_t tile_tokens;   // tokens q8_tile takes at once, at most QK_TILE_TOKENS
-    int32_t reads_packed;  // non-zero: panels of 6 and 4 bits need not be expanded
+    int32_t tile_tokens;    // tokens taken at once, a divisor of QK_GATE_TOKENS
+    int32_t packed_tokens;  // most tokens for which panels of 6 and 4 bits need not be expanded
+
+    // Called by every worker around a region's products; NULL where nothing is to be prepared.
+    void (*begin)(int32_t group);
+    void (*end)(void);
 
     // sums[t * 16 + r] = fma(isum, w_scale * x_scale, sum) over the panel's groups, ascending, for 16 rows and tokens
-    // 1...tile_tokens.
+    // 1...tile_tokens. NULL where 16-bit activations are planes.
     void (*q8_tile)(const qk_panel *w, const int16_t *x, const float *x_scales, int32_t tokens, float *sums);
 
     // The same sums for 8-bit activations in bytes (see qk_activations); NULL where bytes are not multiplied faster.
     void (*q8_tile_bytes)(const qk_panel *w, const int8_t *x, const float *x_scales, const int32_t *x_offsets, int32_t tokens,
                           float *sums);
+
+    // The same sums for 16-bit activations in planes; NULL where they are pairs. May read 15 rows past the last token, and write
+    // as many sums.
+    void (*q8_tile_planes)(const qk_panel *w, const int8_t *x, const float *x_scales, const int32_t *x_offsets, int32_t tokens,
+                           float *sums);
 
     int64_t (*multiply_wall)(int64_t rounds);  // multiply-accumulates done on registers; NULL where there is no probe
 } qk_linear_ops;
@@ -96,6 +105,8 @@ typedef struct {
     // limit: the largest integer, 32767 or 127.
     void (*quantize_row)(const float *x, int64_t columns, int64_t k_padded, int32_t group, float limit, int16_t *values,
                          float *scales);
+    void (*quantize_row_planes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values, float *scales,
+                                int32_t *offsets);
     void (*quantize_row_bytes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values, float *scales,
                                int32_t *offsets);
     void (*rmsnorm_row)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
@@ -153,7 +164,7 @@ struct qk_ops {
 extern const qk_linear_ops qk_linear_scalar;
 extern const qk_row_ops qk_rows_scalar;
 #if defined(__x86_64__)
-extern const qk_linear_ops qk_linear_avx2, qk_linear_avxvnni, qk_linear_avx512vnni;
+extern const qk_linear_ops qk_linear_avx2, qk_linear_avxvnni, qk_linear_avx512vnni, qk_linear_amx;
 extern const qk_row_ops qk_rows_avx2, qk_rows_avx512;
 #elif defined(__aarch64__)
 extern const qk_linear_ops qk_linear_neon, qk_linear_neondot;

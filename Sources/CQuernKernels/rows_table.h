@@ -3,6 +3,7 @@ const qk_row_ops QK_NAME(qk_rows) = {
     .expand_chunks = QK_NAME(qk_expand_chunks),
     .quantize_weights = QK_NAME(qk_quantize_weights),
     .quantize_row = QK_NAME(qk_quantize_row),
+    .quantize_row_planes = QK_NAME(qk_quantize_row_planes),
     .quantize_row_bytes = QK_NAME(qk_quantize_row_bytes),
     .rmsnorm_row = QK_NAME(qk_rmsnorm_row),
     .rope_row = QK_NAME(qk_rope_row),

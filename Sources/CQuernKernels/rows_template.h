@@ -48,6 +48,26 @@ static void QK_NAME(qk_quantize_row)(const float *x, int64_t columns, int64_t k_
     }
 }
 
+static void QK_NAME(qk_quantize_row_planes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values,
+                                            float *scales, int32_t *offsets) {
+    for (int64_t start = 0; start < k_padded; start += group) {
+        float padded[64];
+        const float *block;
+        float inverse =
+            QK_NAME(group_factor)(x + start, columns - start, group, 32767.0f, padded, &block, scales + start / group);
+        int8_t *high = values + 2 * start, *low = high + group;
+        i16 sums = {0};
+        for (int32_t k = 0; k < group; k += 16) {
+            i16 integers = QK_NAME(rounded)(load16(block + k) * splat16(inverse)), highs = integers >> 8;
+            sums += highs;
+            b16 narrow_highs = __builtin_convertvector(highs, b16), narrow_lows = __builtin_convertvector(integers, b16);
+            memcpy(high + k, &narrow_highs, sizeof narrow_highs);
+            memcpy(low + k, &narrow_lows, sizeof narrow_lows);
+        }
+        offsets[start / group] = -128 * __builtin_reduce_add(sums);
+    }
+}
+
 static void QK_NAME(qk_quantize_row_bytes)(const float *x, int64_t columns, int64_t k_padded, int32_t group, int8_t *values,
                                            float *scales, int32_t *offsets) {
     for (int64_t start = 0; start < k_padded; start += group) {

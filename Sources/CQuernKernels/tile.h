@@ -11,7 +11,39 @@
 
 enum { QK_PANEL_COLUMNS = 256 };
 
-static inline int qk_are_bytes(const qk_ops *ops, qk_activations x) { return x.bits == 8 && ops->linear->q8_tile_bytes; }
+// How activations lie in memory (see qk_activations).
+typedef enum { QK_PAIRS, QK_PLANES, QK_BYTES } qk_layout;
+
+static inline qk_layout qk_layout_of(const qk_ops *ops, qk_activations x) {
+    if (x.bits == 8 && ops->linear->q8_tile_bytes) return QK_BYTES;
+    return ops->linear->q8_tile_planes ? QK_PLANES : QK_PAIRS;
+}
+
+static inline void qk_begin_products(const qk_ops *ops, int32_t group) {
+    if (ops->linear->begin) ops->linear->begin(group);
+}
+
+static inline void qk_end_products(const qk_ops *ops) {
+    if (ops->linear->end) ops->linear->end();
+}
+
+// One row to its place in out: the integer at `value`, the scale at `scale`.
+static inline void qk_quantize(const qk_ops *ops, const float *x, int64_t columns, int64_t k_padded, int32_t group,
+                               qk_activations out, int64_t value, int64_t scale) {
+    switch (qk_layout_of(ops, out)) {
+        case QK_BYTES:
+            ops->rows->quantize_row_bytes(x, columns, k_padded, group, (int8_t *)out.values + value, out.scales + scale,
+                                          out.offsets + scale);
+            break;
+        case QK_PLANES:
+            ops->rows->quantize_row_planes(x, columns, k_padded, group, (int8_t *)(out.values + value), out.scales + scale,
+                                           out.offsets + scale);
+            break;
+        case QK_PAIRS:
+            ops->rows->quantize_row(x, columns, k_padded, group, out.bits == 8 ? 127.0f : 32767.0f, out.values + value,
+                                    out.scales + scale);
+    }
+}
 
 static inline int64_t qk_tile_count(const qk_q8_matrix *w) { return (w->rows + QK_TILE_ROWS - 1) / QK_TILE_ROWS; }
 
@@ -31,11 +63,17 @@ static inline void qk_multiply_panel(const qk_ops *ops, qk_panel *w, qk_activati
     for (int64_t t = 0; t < tokens; t += step) {
         int32_t count = tokens - t < step ? (int32_t)(tokens - t) : step;
         float *out = sums + t * QK_TILE_ROWS;
-        if (qk_are_bytes(ops, x))
-            ops->linear->q8_tile_bytes(w, (const int8_t *)x.values + at + t * w->x_stride, x_scales + t * w->scale_stride,
-                                       x.offsets + (token + t) * w->scale_stride + first_group, count, out);
-        else
-            ops->linear->q8_tile(w, x.values + at + t * w->x_stride, x_scales + t * w->scale_stride, count, out);
+        const int64_t value = at + t * w->x_stride, scale = t * w->scale_stride;
+        const int32_t *x_offsets = x.offsets + token * w->scale_stride + first_group + scale;
+        switch (qk_layout_of(ops, x)) {
+            case QK_BYTES:
+                ops->linear->q8_tile_bytes(w, (const int8_t *)x.values + value, x_scales + scale, x_offsets, count, out);
+                break;
+            case QK_PLANES:
+                ops->linear->q8_tile_planes(w, (const int8_t *)(x.values + value), x_scales + scale, x_offsets, count, out);
+                break;
+            case QK_PAIRS: ops->linear->q8_tile(w, x.values + value, x_scales + scale, count, out);
+        }
         w->asking = QK_ASK_NOTHING;
     }
 }
@@ -53,7 +91,7 @@ static inline void qk_multiply_tile(const qk_ops *ops, const qk_q8_matrix *w, in
                       .bits = w->bits, .x_stride = w->k_padded, .scale_stride = groups, .next = next,
                       .asking = tokens > ops->linear->tile_tokens ? QK_ASK_KEEP : qk_ask_once()};
     memset(sums, 0, (size_t)tokens * QK_TILE_ROWS * sizeof *sums);
-    if (w->bits == 8 || ops->linear->reads_packed) {
+    if (w->bits == 8 || tokens <= ops->linear->packed_tokens) {
         qk_multiply_panel(ops, &panel, x, 0, token, tokens, sums);
         return;
     }

@@ -25,7 +25,7 @@ struct LoadingOptions: ParsableArguments {
     @Option(help: "How keys and values are kept: f16 (default), or int8 in half the memory.")
     var kv: KVFormat?
 
-    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni, neon, neondot .")
+    @Option(help: "Force a lower instruction set: scalar, avx2, avxvnni, avx512vnni, amx, neon, neondot.")
     var isa: String?
 
     func validate() throws {

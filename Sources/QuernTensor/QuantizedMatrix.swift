@@ -121,11 +121,12 @@ public struct Activations: @unchecked Sendable {
         capacity = tokens
         self.bits = bits
         self.columns = padded
-        values = try arena.allocate(byteCount: tokens * padded * 2).bindMemory(to: Int16.self, capacity: tokens * padded)
-        scales = try arena.allocate(byteCount: tokens * padded / 32 * 4)
-            .bindMemory(to: Float.self, capacity: tokens * padded / 32)
-        offsets = try arena.allocate(byteCount: tokens * padded / 32 * 4)
-            .bindMemory(to: Int32.self, capacity: tokens * padded / 32)
+        let rows = tokens + 15    // that kernels may read (see qk_activations)
+        values = try arena.allocate(byteCount: rows * padded * 2).bindMemory(to: Int16.self, capacity: rows * padded)
+        scales = try arena.allocate(byteCount: rows * padded / 32 * 4)
+            .bindMemory(to: Float.self, capacity: rows * padded / 32)
+        offsets = try arena.allocate(byteCount: rows * padded / 32 * 4)
+            .bindMemory(to: Int32.self, capacity: rows * padded / 32)
     }
 
     var handle: qk_activations { qk_activations(values: values, scales: scales, offsets: offsets, bits: bits.rawValue) }

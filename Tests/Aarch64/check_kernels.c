@@ -53,8 +53,9 @@ static weights random_weights(const qk_ops *ops, int64_t rows, int64_t columns, 
 }
 
 static qk_activations activations(int64_t m, const qk_q8_matrix *w, int bits) {
-    size_t groups = (size_t)(m * w->k_padded / w->group);
-    return (qk_activations){calloc((size_t)(m * w->k_padded), 2), calloc(groups, 4), calloc(groups, 4), bits};
+    int64_t rows = m + 15;  // that kernels may read
+    size_t groups = (size_t)(rows * w->k_padded / w->group);
+    return (qk_activations){calloc((size_t)(rows * w->k_padded), 2), calloc(groups, 4), calloc(groups, 4), bits};
 }
 
 static float *product(const qk_ops *ops, qk_pool *pool, const float *x, int64_t m, weights w, int bits) {

@@ -86,6 +86,35 @@ struct Weights {
     }
 }
 
+/// Memory for quantised activations, with the rows past the last that kernels may read.
+final class ActivationMemory {
+    let handle: qk_activations
+    private let integers, groups: Int
+
+    init(_ m: Int, padded: Int, group: Int, bits: Int32 = 16) {
+        let slack = 15
+        integers = m * padded
+        groups = integers / group
+        let values = UnsafeMutablePointer<Int16>.allocate(capacity: (m + slack) * padded)
+        values.initialize(repeating: 77, count: (m + slack) * padded)
+        let scales = UnsafeMutablePointer<Float>.allocate(capacity: (m + slack) * padded / group)
+        scales.initialize(repeating: 77, count: (m + slack) * padded / group)
+        let offsets = UnsafeMutablePointer<Int32>.allocate(capacity: (m + slack) * padded / group)
+        offsets.initialize(repeating: 77, count: (m + slack) * padded / group)
+        handle = qk_activations(values: values, scales: scales, offsets: offsets, bits: bits)
+    }
+
+    deinit {
+        handle.values.deallocate()
+        handle.scales.deallocate()
+        handle.offsets.deallocate()
+    }
+
+    /// Of the real rows, in the layout of the instruction set that wrote them.
+    var values: [Int16] { Array(UnsafeBufferPointer(start: handle.values, count: integers)) }
+    var scales: [Float] { Array(UnsafeBufferPointer(start: handle.scales, count: groups)) }
+}
+
 struct MatmulOptions {
     var isa = instructionSets[0]
     var threads: Int32 = 1
@@ -98,32 +127,22 @@ struct MatmulOptions {
 func matmul(_ x: [Float], _ m: Int, _ w: Weights, _ options: MatmulOptions = MatmulOptions()) -> [Float] {
     let pool = Pool(options.threads)
     let table = ops(options.isa)
-    var values = [Int16](repeating: 77, count: m * w.padded)
-    var scales = [Float](repeating: 77, count: m * w.padded / w.group)
-    let offsets = UnsafeMutablePointer<Int32>.allocate(capacity: scales.count)
-    defer { offsets.deallocate() }
+    let memory = ActivationMemory(m, padded: w.padded, group: w.group, bits: options.bits)
     var y = options.residual ?? [Float](repeating: .nan, count: m * w.rows)
-    values.withUnsafeMutableBufferPointer { values in
-        scales.withUnsafeMutableBufferPointer { scales in
-            let activations = qk_activations(values: values.baseAddress, scales: scales.baseAddress, offsets: offsets, bits: options.bits)
-            qk_quantize_rows(
-                table, pool.handle, x, Int64(w.columns), Int64(m), Int64(w.columns), Int64(w.padded), Int32(w.group),
-                activations)
-            w.values.withUnsafeBufferPointer { weightValues in
-                w.scales.withUnsafeBufferPointer { weightScales in
-                    y.withUnsafeMutableBufferPointer { y in
-                        func run(_ bias: UnsafePointer<Float>?) {
-                            var job = qk_matmul_job(
-                                weights: qk_q8_matrix(
-                                    values: weightValues.baseAddress, scales: weightScales.baseAddress,
-                                    rows: Int64(w.rows), k_padded: Int64(w.padded), group: Int32(w.group), bits: w.bits),
-                                y: y.baseAddress, ldy: Int64(w.rows), bias: bias,
-                                accumulate: options.residual == nil ? 0 : 1)
-                            qk_q8_matmul(table, pool.handle, activations, Int64(m), &job, 1)
-                        }
-                        if let bias = options.bias { bias.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
-                    }
+    qk_quantize_rows(
+        table, pool.handle, x, Int64(w.columns), Int64(m), Int64(w.columns), Int64(w.padded), Int32(w.group), memory.handle)
+    w.values.withUnsafeBufferPointer { weightValues in
+        w.scales.withUnsafeBufferPointer { weightScales in
+            y.withUnsafeMutableBufferPointer { y in
+                func run(_ bias: UnsafePointer<Float>?) {
+                    var job = qk_matmul_job(
+                        weights: qk_q8_matrix(
+                            values: weightValues.baseAddress, scales: weightScales.baseAddress, rows: Int64(w.rows),
+                            k_padded: Int64(w.padded), group: Int32(w.group), bits: w.bits),
+                        y: y.baseAddress, ldy: Int64(w.rows), bias: bias, accumulate: options.residual == nil ? 0 : 1)
+                    qk_q8_matmul(table, pool.handle, memory.handle, Int64(m), &job, 1)
                 }
+                if let bias = options.bias { bias.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
             }
         }
     }

@@ -23,7 +23,7 @@ extern "C" {
 
 typedef struct qk_ops qk_ops;
 
-// The table for `requested` ("scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot"; NULL = best this processor and OS support).
+// The table for `requested` ("scalar", "avx2", "avxvnni", "avx512vnni", "amx", "neon", "neondot"; NULL = best this processor and OS support).
 // NULL when the name is unknown or the processor lacks it.
 const qk_ops *qk_ops_resolve(const char *requested);
 const char *qk_ops_name(const qk_ops *ops);
@@ -66,13 +66,15 @@ typedef struct {
 } qk_q8_matrix;
 
 // Activations of m tokens quantised per (token, group), with one float scale per group. With 16 bits they are int16 in
-// -32767...32767, stored per 4 columns as x0 x2 x1 x3 (the order in which the even/odd split of the weights wants them).
+// -32767...32767, stored per 4 columns as x0 x2 x1 x3 (the order in which the even/odd split of the weights wants them), or, where
+// the instruction set multiplies planes of bytes, per group as its high bytes followed by its low ones, x = 256 * high + low with
+// high signed and low unsigned, and -128 times the sum of the high bytes as the group's offset.
 // With 8 bits they lie in -127...127: where the instruction set multiplies bytes they are stored as int8 in column order, with
 // -128 times their sum as the offset of the group (the weights enter as unsigned bytes, 128 higher); elsewhere like 16 bits.
 typedef struct {
-    int16_t *values;   // [m, k_padded]
-    float *scales;     // [m, k_padded / group]
-    int32_t *offsets;  // [m, k_padded / group]; may be NULL with 16 bits
+    int16_t *values;   // [m, k_padded]; 15 more rows may be read, and be anything
+    float *scales;     // [m, k_padded / group]; the same
+    int32_t *offsets;  // [m, k_padded / group]
     int32_t bits;      // 16 or 8
 } qk_activations;
 
