@@ -9,10 +9,11 @@ llama_version=0.3.36
 
 usage() {
     cat <<TEXT
-usage: bench-peers.sh [--model qwen2.5-coder-0.5b|qwen3-0.6b-random] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
+usage: bench-peers.sh [--model MODEL] [--passes N] [--threads N] [--isa native|avx2] [--json FILE]
                       [--prefix COMMAND]
 
-  --model    the real 0.5B (default), or random weights in the shape of Qwen3-0.6B
+  --model    qwen2.5-coder-0.5b (the real one; default), or random weights in a published shape: qwen3-0.6b-random,
+             qwen3.5-0.8b-random, qwen3-30b-a3b-random (cut to 4 layers)
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
@@ -53,6 +54,9 @@ source=$work/llama_cpp_python-$llama_version/vendor/llama.cpp
 if [ ! -d "$source" ]; then
     pip download -q --no-deps --no-binary :all: --no-build-isolation -d "$work" "llama-cpp-python==$llama_version"
     tar xzf "$work/llama_cpp_python-$llama_version.tar.gz" -C "$work"
+    # GCC 12 does not know that loading a tile configuration reads all of it and drops the stores before: the AMX products of
+    # llama.cpp then die of an illegal instruction.
+    sed -i 's|^    _tile_loadconfig(&tc);|    __asm__ volatile("" : : "r"(\&tc) : "memory");\n&|' "$source/ggml/src/ggml-cpu/amx/mmq.cpp"
 fi
 case $isa in
     native) options=(-DGGML_NATIVE=ON) quern_isa= ;;
@@ -74,9 +78,10 @@ case $model in
         original=$(scripts/fetch-model.sh "$model")
         q8=$work/$model-q8_0.gguf
         [ -f "$q8" ] || "$build/bin/llama-quantize" --allow-requantize "$original" "$q8" Q8_0 > "$work/quantize.log" 2>&1 ;;
-    qwen3-0.6b-random)
-        original=$work/$model.gguf
-        [ -f "$original" ] || python3 scripts/golden/random_model.py "$original"
+    qwen3-0.6b-random | qwen3.5-0.8b-random | qwen3-30b-a3b-random)
+        original=$work/$model.gguf layers=()
+        [ "$model" != qwen3-30b-a3b-random ] || layers=(--layers 4)
+        [ -f "$original" ] || python3 scripts/golden/random_model.py "$original" --shape "${model%-random}" "${layers[@]}"
         q8=$original ;;
     *) usage >&2; exit 2 ;;
 esac
