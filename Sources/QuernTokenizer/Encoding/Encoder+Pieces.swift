@@ -11,6 +11,16 @@ extension Encoder {
     func encodeNewWord(
         _ piece: UnsafePointer<UInt8>, _ count: Int, _ key: WordKey, _ hash: UInt64, into out: UnsafeMutablePointer<TokenID>
     ) -> Int {
+        if let slot = tables.words.find(key, hash) {
+            words.insert(key, hash, slot.pointee.tokens)
+            return slot.pointee.tokens.store(out)
+        }
+        if count == 1 {
+            out.pointee = tables.initial.base[Int(piece.pointee)]
+            let written = out.pointee < 0 ? 0 : 1
+            words.insert(key, hash, out, count: written)
+            return written
+        }
         let longKey = LongWordCache.Key(piece, count)
         let known = longWords.find(longKey, out)
         if known > 0 { return known }

@@ -3,8 +3,10 @@
 // Owns the tables and what is known about the merge list. Does not own caches (Encoder). Invariant: every id and rank in
 // the tables is within the vocabulary, because the definition was validated; the hot path does not check again.
 
+import CQuernText
+
 final class EncodingTables: Sendable {
-    let family: PreTokenizerKind
+    let family: qt_family
     let normalizes: Bool
     let ignoresMerges: Bool
     let bosTokenID: TokenID?
@@ -33,7 +35,7 @@ final class EncodingTables: Sendable {
 
     /// - Parameter definition: validated.
     init(_ definition: TokenizerDefinition) {
-        family = definition.preTokenizer
+        family = definition.preTokenizer.family
         normalizes = definition.normalizer == .nfc
         ignoresMerges = definition.ignoresMerges
         bosTokenID = definition.bosTokenID
@@ -106,6 +108,18 @@ final class EncodingTables: Sendable {
         for (rank, merge) in definition.merges.enumerated() { made[Int(merge.result)] = Int32(rank) }
         return definition.merges.enumerated().allSatisfy { rank, merge in
             made[Int(merge.left)] < Int32(rank) && made[Int(merge.right)] < Int32(rank)
+        }
+    }
+}
+
+extension PreTokenizerKind {
+    fileprivate var family: qt_family {
+        switch self {
+        case .qwen2: QT_QWEN2
+        case .qwen35: QT_QWEN35
+        case .llama3: QT_LLAMA3
+        case .gpt2: QT_GPT2
+        case .smollm2: QT_SMOLLM2
         }
     }
 }

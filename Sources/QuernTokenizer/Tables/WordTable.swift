@@ -3,14 +3,19 @@
 // A slot is half a cache line: probing costs one load, emitting one store. The vocabulary's own words make a table that
 // threads share; each encoder adds a WordCache of what it has met. Invariant: an entry is the encoding of its bytes alone,
 // never the id of an equally spelled token that merging does not produce.
+import CQuernText
 
-struct WordKey: Equatable {
+struct WordKey: Equatable, BitwiseCopyable {
     /// Bytes 0..<8.
     var low: UInt64
     /// Bytes 8..<15, and the length in the top byte: never zero.
     var high: UInt64
 
     static let maxLength = 15
+    /// No word's key.
+    static let long = WordKey(low: 0, high: 0xFF << 56)
+
+    private init(low: UInt64, high: UInt64) { (self.low, self.high) = (low, high) }
 
     /// The key of `count` bytes, 1...15, of which 16 may be read.
     @inline(__always) init(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
@@ -68,7 +73,7 @@ struct WordSlot: BitwiseCopyable {
     var high: UInt64 = 0
     var tokens: WordTokens
 
-    @inline(__always) func holds(_ key: WordKey) -> Bool { low == key.low && high == key.high }
+    @inline(__always) func holds(_ key: WordKey) -> Bool { (low ^ key.low) | (high ^ key.high) == 0 }
 }
 
 /// The words of a vocabulary. Invariant: at most three fifths full.
@@ -124,9 +129,15 @@ struct WordCache {
         return line[1].holds(key) ? line + 1 : nil
     }
 
+    @inline(__always) func prefetch(_ hash: UInt64) { qt_prefetch(line(hash)) }
+
     func insert(_ key: WordKey, _ hash: UInt64, _ ids: UnsafePointer<TokenID>, count: Int) {
+        insert(key, hash, WordTokens(ids, count: count))
+    }
+
+    func insert(_ key: WordKey, _ hash: UInt64, _ tokens: WordTokens) {
         let line = line(hash)
         line[1] = line[0]
-        line[0] = WordSlot(low: key.low, high: key.high, tokens: WordTokens(ids, count: count))
+        line[0] = WordSlot(low: key.low, high: key.high, tokens: tokens)
     }
 }
