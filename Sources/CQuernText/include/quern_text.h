@@ -1,7 +1,8 @@
-// Where text is cut into pieces before merging: the hand-written scanners of the supported split patterns.
+// The inner loops of the tokenizer: where text is cut into pieces (hand-written scanners of the supported split patterns), and
+// how a short piece is merged.
 //
-// Owns: finding the ends of pieces, by the classes of characters that the caller's table gives. Does not own: memory, Unicode
-// data (the table is the caller's), anything about tokens. Prefix qt_.
+// Owns: these loops. Does not own: memory, tables (Unicode classes, ranks and tokens are the caller's), what a piece is looked up
+// in before it is merged. Prefix qt_.
 //
 // Invariants
 //  1. The character-by-character scanner (scalar.c) is the specification; scanning in windows of 64 bytes (windows.c) gives
@@ -52,8 +53,105 @@ enum { QT_MIN_CAPACITY = 128 };
 // left at the end of the segment or, with stops_at_suspects, where the next piece has a suspect character in it or right behind.
 size_t qt_cut(const qt_windows *windows, const qt_scan *scan, size_t *position, uint32_t *starts, size_t capacity);
 
-// Asks for the cache line at `address`.
-static inline void qt_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+// ---- merging ---------------------------------------------------------------------------------------------------------
+
+// What merging reads; the caller's tables, in which every id and rank is valid.
+typedef struct {
+    // Open addressing by left << 21 | right times 0x9E3779B97F4A7C15: left << 43 | right << 22 | rank, all ones where free. A
+    // key's place is the product shifted right; the next slots follow, the first after the last.
+    const uint64_t *slots;
+    size_t slot_count;
+    unsigned shift;
+    // A bit for the top 20 bits of every key's product, 2^20 bits: none where the pair does not merge.
+    const uint64_t *filter;
+    // rank -> token; NULL where the token is rank + first_result.
+    const int32_t *results;
+    int32_t first_result;
+    // first byte << 8 | second byte -> rank, 2^22 - 1 where they do not merge.
+    const uint32_t *byte_ranks;
+    // byte -> token, negative for bytes that are dropped.
+    const int32_t *initial;
+    // Characters that may be taken whole: token + 1, with bit 31 only behind a byte that is not ASCII; 0 for others. Indexed by
+    // code point up to U+FFFF, then U+1F000...U+1FFFF. NULL: bytes only.
+    const uint32_t *characters;
+} qt_merges;
+
+enum { QT_WORD_MAX = 64 };
+
+// A word to be merged: at most QT_WORD_MAX bytes, room for an id per byte, and the number of ids found.
+typedef struct {
+    const uint8_t *bytes;
+    size_t length;
+    int32_t *ids;
+    size_t count;
+} qt_word;
+
+// Encodes every word: of adjacent tokens the pair of the lowest rank merges, the leftmost among equals, until none does.
+void qt_merge_words(const qt_merges *merges, qt_word *words, size_t count);
+
+// ---- words -----------------------------------------------------------------------------------------------------------
+
+// A word of up to 15 bytes with its length in the top byte of `high`, never zero; up to four ids, their number in the top byte
+// of the last.
+typedef struct {
+    uint64_t low, high;
+    uint32_t ids[4];
+} qt_slot;
+
+// What is shared by threads.
+typedef struct {
+    qt_merges merges;
+    // The vocabulary's words, each one id: open addressing, a power of two of slots, not full.
+    const qt_slot *words;
+    size_t word_mask;
+    // A bit for every hash of four bytes around an inner character boundary of a token: where the text's are not among them, both
+    // sides encode independently. NULL: pieces are not cut.
+    const uint64_t *joins;
+    // Longer parts are left to the caller; at most QT_WORD_MAX.
+    size_t longest;
+} qt_tables;
+
+// Adds a word that encodes to one token; a word that is there already stays.
+void qt_vocabulary_insert(qt_slot *words, size_t mask, const uint8_t *bytes, size_t length, int32_t token);
+
+// Words of up to 31 bytes and eight ids: their length in the top byte of the last id but one, their number in that of the last.
+typedef struct {
+    uint64_t key[4];
+    uint32_t ids[8];
+} qt_long_slot;
+
+// A span of up to QT_SPAN_MAX bytes in the ring, its ids behind its bytes.
+typedef struct {
+    uint64_t hash, start;
+    uint32_t length, count;
+} qt_span;
+
+enum { QT_WORDS = 1 << 16, QT_LONG_WORDS = 1 << 14, QT_SPANS = 1 << 14, QT_RING = 1 << 21, QT_SPAN_MAX = 256 };
+
+// What one thread has met before: arrays of the lengths above, zeroed at first.
+typedef struct {
+    qt_slot *words;
+    qt_long_slot *long_words;
+    qt_span *spans;
+    uint8_t *ring;
+    size_t ring_head;
+} qt_caches;
+
+// How far qt_encode has come: the piece at hand, where in it, and the length of a part that is too long for it.
+typedef struct {
+    size_t piece, start, stuck;
+} qt_progress;
+
+// Encodes the pieces of `text` that begin at `starts` (the last ends at `end`) from *progress on, and returns the number of ids. Ids
+// are written to `out`, which has room for one per byte and eight more. A part longer than `longest` stops it: the caller encodes
+// the `stuck` bytes at `start` and calls again. Nothing at or past `limit` is read.
+size_t qt_encode(
+    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count, size_t end,
+    qt_progress *progress, int32_t *out);
+
+// The ids of a span met before and their number, 0 when it is not known.
+size_t qt_find_span(const qt_caches *caches, const uint8_t *bytes, size_t length, int32_t *out);
+void qt_insert_span(qt_caches *caches, const uint8_t *bytes, size_t length, const int32_t *ids, size_t count);
 
 #ifdef __cplusplus
 }

@@ -1,30 +1,22 @@
 // Encodes text with one thread's caches and buffers.
 //
 // Owns everything mutable: word caches, segment cache, scratch, output. The tables are shared. A segment (text between added
-// tokens) is cut into pieces by a Scanner; a piece of up to 15 bytes is a key of two registers looked up in the vocabulary's
-// words, then in what this encoder has met; the rest goes to Encoder+Pieces. Invariants: memory is bounded by the caches'
-// capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
+// tokens) is cut into pieces (qt_cut), which are looked up or merged (qt_encode); long ones go to Encoder+Pieces. Invariants: memory
+// is bounded by the caches' capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
 import CQuernText
 
 final class Encoder {
     let tables: EncodingTables
     var merger = PieceMerger()
-    var words = WordCache()
-    var longWords = LongWordCache()
-    var spans = SpanCache()
+    let caches = WordCaches()
     private var segments = SegmentCache()
     private var normalizer = Normalizer()
     private var normalized: [UInt8] = []
     private(set) var output = TokenBuffer()
-    /// Where readable memory ends for the text at hand: keys are loaded 16 bytes at a time.
-    var limit: UnsafePointer<UInt8>?
     private let usesSegmentCache: Bool
     private let windows = qt_windows_resolve(nil)
-    /// Pieces at hand: where they begin, their keys and hashes.
-    private let starts = Slab<UInt32>(Encoder.batch + 1)
-    private let keys = Slab<WordKey>(Encoder.batch)
-    private let hashes = Slab<UInt64>(Encoder.batch)
-    private static let batch = 512
+    /// Where the pieces at hand begin.
+    private let starts = Slab<UInt32>(1024)
 
     init(_ tables: EncodingTables, usesSegmentCache: Bool) {
         self.tables = tables
@@ -83,57 +75,26 @@ final class Encoder {
     /// behind it.
     private func cut(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, stopsAtSuspects: Bool) -> Int {
         guard let base = text.baseAddress else { return range.upperBound }
-        limit = base + text.count
         var scan = qt_scan(
             text: base, end: range.upperBound, limit: text.count, flags: CharacterTable.shared.flags, family: tables.family,
             stops_at_suspects: stopsAtSuspects ? 1 : 0)
+        // One id per byte at most, and room for the ids that are stored but do not count.
+        let first = output.reserve(range.count + 8)
+        var out = first
         var position = range.lowerBound
         while position < range.upperBound {
-            let start = position
-            let count = qt_cut(windows, &scan, &position, starts.base, starts.count - 1)
+            let start = base + position
+            let count = qt_cut(windows, &scan, &position, starts.base, starts.count)
             if count == 0 { break }
-            starts.base[count] = UInt32(truncatingIfNeeded: position &- start)
-            encodePieces(base + start, count, end: position &- start)
-        }
-        return position
-    }
-
-    /// Encodes pieces that begin at `starts`, the last of which ends at `end`.
-    private func encodePieces(_ text: UnsafePointer<UInt8>, _ count: Int, end: Int) {
-        // One id per byte at most, and room for the ids that are stored but do not count.
-        var out = output.reserve(end + 2 * LongWordCache.maxCount)
-        let first = out
-        let starts = starts.base
-        let keys = keys.base
-        let hashes = hashes.base
-        let cache = words
-        let full = limit! - 16
-        for index in 0..<count {
-            let start = Int(starts[index])
-            let length = index &+ 1 == count ? end &- start : Int(starts[index &+ 1]) &- start
-            let piece = text + start
-            let key = length > WordKey.maxLength ? WordKey.long : piece <= full ? WordKey(piece, length) : WordKey(atEnd: piece, length)
-            let hash = key.hash
-            keys[index] = key
-            hashes[index] = hash
-            cache.prefetch(hash)
-        }
-        for index in 0..<count {
-            let key = keys[index]
-            let hash = hashes[index]
-            if let slot = cache.find(key, hash) {
-                out += slot.pointee.tokens.store(out)
-                continue
-            }
-            let start = Int(starts[index])
-            let length = index &+ 1 == count ? end &- start : Int(starts[index &+ 1]) &- start
-            if length > WordKey.maxLength {
-                out += encodeLongPiece(text + start, length, wholeTokens: tables.ignoresMerges, into: out)
-            } else {
-                out += encodeNewWord(text + start, length, key, hash, into: out)
-            }
+            var progress = qt_progress()
+            repeat {
+                out += qt_encode(
+                    tables.words, caches.state, start, base + text.count, starts.base, count, base + position - start, &progress, out)
+                if progress.stuck > 0 { out += encodeLongPiece(start + progress.start, progress.stuck, into: out) }
+            } while progress.stuck > 0
         }
         output.advance(out - first)
+        return position
     }
 }
 

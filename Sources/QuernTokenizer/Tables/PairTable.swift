@@ -1,28 +1,29 @@
 // Which pairs of tokens merge and at which rank: one probe of a flat hash table of 8-byte entries.
 //
-// Pairs of single bytes, where every piece starts, have a grid of their own that stays in the nearer caches. Invariants: at
-// most half full, so that a probe sequence always ends; ids have 21 bits and ranks 22 (TokenizerDefinition.Limits).
+// Pairs of single bytes, where every piece starts, have a grid of their own that stays in the nearer caches; a filter of 128 kB
+// answers for most pairs that do not merge. CQuernText reads the same tables (qt_merges). Invariants: at most three fifths full, so
+// that a probe sequence always ends; ids have 21 bits and ranks 22 (TokenizerDefinition.Limits).
+import CQuernText
 
 struct PairTable: @unchecked Sendable {
     /// The rank of pairs that do not merge.
     static let none: UInt32 = (1 << 22) - 1
 
     private let slots: Slab<UInt64>         // left << 43 | right << 22 | rank
-    private let results: Slab<TokenID>      // rank → token
+    /// rank → token; empty where the token is always rank + `firstResult`.
+    private let results: Slab<TokenID>
+    private let firstResult: TokenID
     private let grid: Slab<UInt32>          // first byte << 8 | second byte → rank
+    private let filter: Slab<UInt64>        // a bit per hash
     private let entries: UnsafeMutablePointer<UInt64>
-    /// A bit per hash: most pairs asked for do not merge, and 128 kB stay nearer than megabytes.
-    private let filter: Slab<UInt64>
     private let filterWords: UnsafeMutablePointer<UInt64>
-    private let resultIDs: UnsafeMutablePointer<TokenID>
-    private let byteRanks: UnsafeMutablePointer<UInt32>
     private let mask: Int
     private let shift: UInt64
     private static let empty = UInt64.max
 
     init(_ merges: [Merge], initial: [TokenID]) {
         var bits: UInt64 = 8
-        while 1 << bits < merges.count * 2 { bits += 1 }
+        while (1 << bits) * 3 < merges.count * 5 { bits += 1 }
         slots = Slab(1 << Int(bits))
         entries = slots.base
         mask = (1 << Int(bits)) - 1
@@ -30,16 +31,15 @@ struct PairTable: @unchecked Sendable {
         filter = Slab(1 << 14)
         filterWords = filter.base
         entries.update(repeating: Self.empty, count: slots.count)
-        results = Slab(merges.count)
-        resultIDs = results.base
+        firstResult = merges.first?.result ?? 0
+        let base = Int(firstResult)
+        results = merges.enumerated().allSatisfy { Int($1.result) == base + $0 } ? Slab(0) : Slab(merges.map(\.result))
         grid = Slab(1 << 16)
-        byteRanks = grid.base
         grid.base.update(repeating: Self.none, count: grid.count)
         var bytes: [TokenID: Int] = [:]
         for (byte, id) in initial.enumerated() where id >= 0 { bytes[id] = byte }
         let largestByteToken = bytes.keys.max() ?? -1
         for (rank, merge) in merges.enumerated() {
-            results.base[rank] = merge.result
             let key = Self.key(merge.left, merge.right)
             var slot = place(key)
             while entries[slot] != Self.empty && entries[slot] >> 22 != key { slot = (slot + 1) & mask }
@@ -75,9 +75,33 @@ struct PairTable: @unchecked Sendable {
         }
     }
 
-    /// The same for the tokens of two bytes.
-    @inline(__always) func rank(bytes first: UInt8, _ second: UInt8) -> UInt32 { byteRanks[Int(first) << 8 | Int(second)] }
-
     /// The token that the merge of `rank` makes.
-    @inline(__always) func result(_ rank: UInt32) -> TokenID { resultIDs[Int(rank)] }
+    @inline(__always) func result(_ rank: UInt32) -> TokenID {
+        results.count == 0 ? firstResult &+ TokenID(truncatingIfNeeded: rank) : results.base[Int(rank)]
+    }
+
+    fileprivate func loop(_ initial: Slab<TokenID>, _ characters: CharacterTokens?) -> qt_merges {
+        qt_merges(
+            slots: entries, slot_count: slots.count, shift: UInt32(shift), filter: filterWords,
+            results: results.count == 0 ? nil : UnsafePointer(results.base), first_result: firstResult, byte_ranks: grid.base,
+            initial: initial.base, characters: characters?.entries)
+    }
+}
+
+/// Everything merging reads.
+struct MergeTables: @unchecked Sendable {
+    let pairs: PairTable
+    /// byte → token; -1 for bytes the vocabulary lacks, which the reference drops.
+    let initial: Slab<TokenID>
+    private let characters: CharacterTokens?
+    /// The same for the C loop. Its pointers live as long as the tables above.
+    let loop: qt_merges
+
+    /// - Parameter characters: characters that may start as tokens; nil starts from bytes.
+    init(_ pairs: PairTable, initial: Slab<TokenID>, characters: CharacterTokens?) {
+        self.pairs = pairs
+        self.initial = initial
+        self.characters = characters
+        loop = pairs.loop(initial, characters)
+    }
 }
