@@ -8,48 +8,50 @@
 
 #pragma clang diagnostic ignored "-Wpsabi"
 
-enum { LANES = 8, IDLE = 0x7FFFFFFF, NONE = (1 << 22) - 1, NOWHERE = 0xFF };
+// NOWHERE is the place that stands for "no neighbour"; what is written there does not count.
+enum { LANES = 8, IDLE = 0x7FFFFFFF, NOWHERE = QT_WORD_MAX };
 
 typedef int32_t keys16 __attribute__((vector_size(64)));
+typedef uint64_t slots8 __attribute__((vector_size(64)));
 
-static const uint64_t empty_slot = ~(uint64_t)0;
+// A bucket without pairs.
+static const uint64_t empty_bucket[8] __attribute__((aligned(64)));
 
-// A word on its way. One place more than a word has bytes stands for "no neighbour".
+// A pair whose bucket was asked for: its key, and the place where the answer belongs.
+typedef struct {
+    uint64_t key;
+    const uint64_t *bucket;
+    unsigned place;
+} question;
+
+// A word on its way.
 typedef struct {
     int32_t keys[QT_WORD_MAX + 16];  // rank << 8 | place of the pair that begins at each place
     int32_t ids[QT_WORD_MAX + 1];
     uint8_t next[QT_WORD_MAX + 1], previous[QT_WORD_MAX + 1];
-    // Pairs whose slots were asked for: their keys, where they begin, and where the answer belongs.
-    uint64_t asked[QT_WORD_MAX];
-    const uint64_t *slots[QT_WORD_MAX];
-    uint8_t places[QT_WORD_MAX];
-    unsigned count, waiting;
+    unsigned count, first_questions;
     size_t word;
+    question questions[QT_WORD_MAX];
 } lane;
 
-QT_INLINE uint64_t pair_key(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 21 | (uint32_t)right; }
-
-QT_INLINE void ask(const qt_merges *merges, lane *lane, unsigned place, int32_t left, int32_t right) {
-    uint64_t key = pair_key(left, right), product = key * 0x9E3779B97F4A7C15;
-    uint64_t bit = product >> 44;
-    int may_merge = merges->filter[bit >> 6] >> (bit & 63) & 1;
-    const uint64_t *slot = may_merge ? merges->slots + (product >> merges->shift) : &empty_slot;
-    __builtin_prefetch(slot);
-    lane->asked[lane->waiting] = key;
-    lane->slots[lane->waiting] = slot;
-    lane->places[lane->waiting++] = (uint8_t)place;
+QT_INLINE question ask(const qt_merges *merges, unsigned place, int32_t left, int32_t right, int is_pair) {
+    uint64_t key = qt_pair_key(left, right), product = key * QT_PAIR_HASH;
+    const uint64_t *bucket = merges->slots + (product >> merges->shift) * 8;
+    int may_merge = is_pair & (int)(merges->filter[product >> 50] >> (product >> 44 & 63) & 1);
+    bucket = __builtin_unpredictable(may_merge) ? bucket : empty_bucket;
+    __builtin_prefetch(bucket);
+    return (question){key, bucket, place};
 }
 
-QT_INLINE uint32_t answer(const qt_merges *merges, const uint64_t *slot, uint64_t key) {
-    for (;;) {
-        uint64_t entry = *slot;
-        if (entry >> 22 == key) return (uint32_t)entry & NONE;
-        if (entry == empty_slot) return NONE;
-        if (++slot == merges->slots + merges->slot_count) slot = merges->slots;
-    }
+QT_INLINE void answer(const qt_merges *merges, question question, lane *lane) {
+    slots8 slots;
+    memcpy(&slots, question.bucket, sizeof slots);
+    // Ranks are stored as what they lack to QT_NO_RANK, so that no match gives just that.
+    uint32_t rank = QT_NO_RANK - (uint32_t)(__builtin_reduce_or(slots & (slots8)(slots >> 22 == question.key)) & QT_NO_RANK);
+    if (rank == QT_NO_RANK && slots[7] != 0) rank = qt_rank(merges, (int32_t)(question.key >> 21), (int32_t)(question.key & 0x1FFFFF));
+    int32_t key = (int32_t)(rank << 8 | question.place);
+    lane->keys[question.place] = __builtin_unpredictable(rank == QT_NO_RANK) ? IDLE : key;
 }
-
-QT_INLINE int32_t key_of(uint32_t rank, unsigned place) { return rank == NONE ? IDLE : (int32_t)(rank << 8 | place); }
 
 // The first symbols of a word: characters that may be taken whole, single bytes otherwise. Bytes without a token are dropped.
 QT_INLINE unsigned first_symbols(const qt_merges *merges, const uint8_t *bytes, size_t length, int32_t *ids, int *is_ascii) {
@@ -89,27 +91,34 @@ QT_INLINE void begin(const qt_merges *merges, const qt_word *words, size_t word,
     unsigned count = first_symbols(merges, bytes, length, lane->ids, &is_ascii);
     lane->word = word;
     lane->count = count;
-    lane->waiting = 0;
-    for (unsigned place = 0; place < (count + 15) / 16 * 16; place++) lane->keys[place] = IDLE;
+    lane->first_questions = 0;
+    for (unsigned place = 0; place < count; place += 16)
+        for (unsigned k = 0; k < 16; k++) lane->keys[place + k] = IDLE;
     for (unsigned place = 0; place < count; place++) {
         lane->next[place] = (uint8_t)(place + 1);
         lane->previous[place] = (uint8_t)(place - 1);
     }
+    lane->previous[0] = NOWHERE;
+    lane->questions[0] = lane->questions[1] = (question){0, empty_bucket, NOWHERE};
     if (is_ascii && count == length) {
-        for (unsigned place = 0; place + 1 < count; place++)
-            lane->keys[place] = key_of(merges->byte_ranks[bytes[place] << 8 | bytes[place + 1]], place);
+        for (unsigned place = 0; place + 1 < count; place++) {
+            uint32_t rank = merges->byte_ranks[bytes[place] << 8 | bytes[place + 1]];
+            lane->keys[place] = rank == QT_NO_RANK ? IDLE : (int32_t)(rank << 8 | place);
+        }
     } else {
-        for (unsigned place = 0; place + 1 < count; place++) ask(merges, lane, place, lane->ids[place], lane->ids[place + 1]);
+        lane->first_questions = count - (count > 0);
+        for (unsigned place = 0; place + 1 < count; place++)
+            lane->questions[place] = ask(merges, place, lane->ids[place], lane->ids[place + 1], 1);
     }
 }
 
 // One merge; false when none is left.
 QT_INLINE int step(const qt_merges *merges, lane *lane) {
-    for (unsigned index = 0; index < lane->waiting; index++) {
-        unsigned place = lane->places[index];
-        lane->keys[place] = key_of(answer(merges, lane->slots[index], lane->asked[index]), place);
-    }
-    lane->waiting = 0;
+    answer(merges, lane->questions[0], lane);
+    answer(merges, lane->questions[1], lane);
+    if (lane->first_questions > 2)
+        for (unsigned index = 2; index < lane->first_questions; index++) answer(merges, lane->questions[index], lane);
+    lane->first_questions = 0;
     keys16 keys;
     memcpy(&keys, lane->keys, sizeof keys);
     for (unsigned place = 16; place < lane->count; place += 16) {
@@ -128,8 +137,8 @@ QT_INLINE int step(const qt_merges *merges, lane *lane) {
     lane->keys[left] = IDLE;
     lane->next[left] = (uint8_t)after;
     lane->previous[after] = (uint8_t)left;
-    if (after < lane->count) ask(merges, lane, left, token, lane->ids[after]);
-    if (before != NOWHERE) ask(merges, lane, before, lane->ids[before], token);
+    lane->questions[0] = ask(merges, left, token, lane->ids[after], after < lane->count);
+    lane->questions[1] = ask(merges, before, lane->ids[before], token, before != NOWHERE);
     return 1;
 }
 
@@ -142,6 +151,7 @@ QT_INLINE void finish(qt_word *words, const lane *lane) {
 
 QT_INLINE void merge_words(const qt_merges *merges, qt_word *words, size_t count) {
     lane lanes[LANES];
+    for (unsigned index = 0; index < LANES; index++) memset(lanes[index].ids, 0, sizeof lanes[index].ids);
     lane *turns[LANES];
     size_t taken = 0, active = 0;
     for (; active < LANES && taken < count; active++) {
@@ -176,4 +186,13 @@ void qt_merge_words(const qt_merges *merges, qt_word *words, size_t count) {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) return merge_avx2(merges, words, count);
 #endif
     merge_portable(merges, words, count);
+}
+
+void qt_add_pair(const qt_merges *merges, uint64_t *slots, uint64_t *filter, int32_t left, int32_t right, uint32_t rank) {
+    uint64_t key = qt_pair_key(left, right), hash = key * QT_PAIR_HASH;
+    size_t total = merges->bucket_count * QT_BUCKET, place = (hash >> merges->shift) * QT_BUCKET;
+    for (; slots[place] != 0; place = place + 1 < total ? place + 1 : 0)
+        if (slots[place] >> 22 == key) return;
+    slots[place] = key << 22 | (QT_NO_RANK - rank);
+    filter[hash >> 50] |= (uint64_t)1 << (hash >> 44 & 63);
 }

@@ -55,19 +55,23 @@ size_t qt_cut(const qt_windows *windows, const qt_scan *scan, size_t *position, 
 
 // ---- merging ---------------------------------------------------------------------------------------------------------
 
+// The rank of pairs that do not merge. Ids have 21 bits and ranks 22.
+enum { QT_NO_RANK = (1 << 22) - 1, QT_BUCKET = 8 };
+static const uint64_t QT_PAIR_HASH = 0x9E3779B97F4A7C15;
+
 // What merging reads; the caller's tables, in which every id and rank is valid.
 typedef struct {
-    // Open addressing by left << 21 | right times 0x9E3779B97F4A7C15: left << 43 | right << 22 | rank, all ones where free. A
-    // key's place is the product shifted right; the next slots follow, the first after the last.
+    // Pairs in buckets of one cache line: left << 43 | right << 22 | QT_NO_RANK - rank, 0 where free. The bucket is the hash shifted
+    // right; where that one is full, the next, the first after the last.
     const uint64_t *slots;
-    size_t slot_count;
+    size_t bucket_count;
     unsigned shift;
-    // A bit for the top 20 bits of every key's product, 2^20 bits: none where the pair does not merge.
+    // A bit for the top 20 bits of every pair's hash, 2^20 bits: none where the pair does not merge.
     const uint64_t *filter;
     // rank -> token; NULL where the token is rank + first_result.
     const int32_t *results;
     int32_t first_result;
-    // first byte << 8 | second byte -> rank, 2^22 - 1 where they do not merge.
+    // first byte << 8 | second byte -> rank, QT_NO_RANK where they do not merge.
     const uint32_t *byte_ranks;
     // byte -> token, negative for bytes that are dropped.
     const int32_t *initial;
@@ -75,6 +79,22 @@ typedef struct {
     // code point up to U+FFFF, then U+1F000...U+1FFFF. NULL: bytes only.
     const uint32_t *characters;
 } qt_merges;
+
+static inline uint64_t qt_pair_key(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 21 | (uint32_t)right; }
+
+// The rank at which two tokens merge, or QT_NO_RANK.
+static inline uint32_t qt_rank(const qt_merges *merges, int32_t left, int32_t right) {
+    uint64_t key = qt_pair_key(left, right), hash = key * QT_PAIR_HASH;
+    for (size_t bucket = hash >> merges->shift;; bucket = bucket + 1 < merges->bucket_count ? bucket + 1 : 0)
+        for (size_t k = 0; k < QT_BUCKET; k++) {
+            uint64_t slot = merges->slots[bucket * QT_BUCKET + k];
+            if (slot == 0) return QT_NO_RANK;
+            if (slot >> 22 == key) return QT_NO_RANK - (uint32_t)(slot & QT_NO_RANK);
+        }
+}
+
+// Adds a pair to the slots and the filter of `merges`, of which one slot at least is free; the first of equal pairs stays.
+void qt_add_pair(const qt_merges *merges, uint64_t *slots, uint64_t *filter, int32_t left, int32_t right, uint32_t rank);
 
 enum { QT_WORD_MAX = 64 };
 

@@ -1,90 +1,54 @@
-// Which pairs of tokens merge and at which rank: one probe of a flat hash table of 8-byte entries.
+// Which pairs of tokens merge and at which rank: one probe of a flat hash table with buckets of a cache line.
 //
 // Pairs of single bytes, where every piece starts, have a grid of their own that stays in the nearer caches; a filter of 128 kB
-// answers for most pairs that do not merge. CQuernText reads the same tables (qt_merges). Invariants: at most three fifths full, so
-// that a probe sequence always ends; ids have 21 bits and ranks 22 (TokenizerDefinition.Limits).
+// answers for most pairs that do not merge. CQuernText has the layout (qt_merges) and reads the same tables. Invariant: at most
+// three fifths full, so that a probe sequence always ends.
 import CQuernText
 
 struct PairTable: @unchecked Sendable {
     /// The rank of pairs that do not merge.
-    static let none: UInt32 = (1 << 22) - 1
+    static let none = UInt32(QT_NO_RANK)
 
-    private let slots: Slab<UInt64>         // left << 43 | right << 22 | rank
-    /// rank → token; empty where the token is always rank + `firstResult`.
+    private let slots: Slab<UInt64>
+    private let filter = Slab<UInt64>(1 << 14)
+    /// rank → token; empty where the token is always that of rank 0 + rank.
     private let results: Slab<TokenID>
-    private let firstResult: TokenID
-    private let grid: Slab<UInt32>          // first byte << 8 | second byte → rank
-    private let filter: Slab<UInt64>        // a bit per hash
-    private let entries: UnsafeMutablePointer<UInt64>
-    private let filterWords: UnsafeMutablePointer<UInt64>
-    private let mask: Int
-    private let shift: UInt64
-    private static let empty = UInt64.max
+    /// first byte << 8 | second byte → rank.
+    private let grid = Slab<UInt32>(1 << 16)
+    /// Its pointers live as long as the tables above.
+    fileprivate private(set) var table: qt_merges
 
     init(_ merges: [Merge], initial: [TokenID]) {
-        var bits: UInt64 = 8
-        while (1 << bits) * 3 < merges.count * 5 { bits += 1 }
-        slots = Slab(1 << Int(bits))
-        entries = slots.base
-        mask = (1 << Int(bits)) - 1
-        shift = 64 - bits
-        filter = Slab(1 << 14)
-        filterWords = filter.base
-        entries.update(repeating: Self.empty, count: slots.count)
-        firstResult = merges.first?.result ?? 0
-        let base = Int(firstResult)
-        results = merges.enumerated().allSatisfy { Int($1.result) == base + $0 } ? Slab(0) : Slab(merges.map(\.result))
-        grid = Slab(1 << 16)
-        grid.base.update(repeating: Self.none, count: grid.count)
-        var bytes: [TokenID: Int] = [:]
-        for (byte, id) in initial.enumerated() where id >= 0 { bytes[id] = byte }
-        let largestByteToken = bytes.keys.max() ?? -1
-        for (rank, merge) in merges.enumerated() {
-            let key = Self.key(merge.left, merge.right)
-            var slot = place(key)
-            while entries[slot] != Self.empty && entries[slot] >> 22 != key { slot = (slot + 1) & mask }
-            if entries[slot] != Self.empty { continue }       // the first of equal pairs wins
-            entries[slot] = key << 22 | UInt64(rank)
-            let bit = Self.product(key) >> 44
-            filterWords[Int(bit >> 6)] |= 1 << (bit & 63)
-            if merge.left <= largestByteToken, merge.right <= largestByteToken, let a = bytes[merge.left], let b = bytes[merge.right] {
-                grid.base[a << 8 | b] = UInt32(rank)
+        var bits = 1
+        while (Int(QT_BUCKET) << bits) * 3 < merges.count * 5 { bits += 1 }
+        slots = Slab(Int(QT_BUCKET) << bits)
+        let first = merges.first?.result ?? 0
+        let isConsecutive = merges.enumerated().allSatisfy { Int($1.result) == Int(first) + $0 }
+        results = isConsecutive ? Slab(0) : Slab(merges.map(\.result))
+        table = qt_merges(
+            slots: slots.base, bucket_count: 1 << bits, shift: UInt32(64 - bits), filter: filter.base,
+            results: isConsecutive ? nil : UnsafePointer(results.base), first_result: first, byte_ranks: grid.base, initial: nil,
+            characters: nil)
+        withUnsafePointer(to: table) { table in
+            for (rank, merge) in merges.enumerated() {
+                qt_add_pair(table, slots.base, filter.base, merge.left, merge.right, UInt32(rank))
+            }
+        }
+        for (first, left) in initial.enumerated() {
+            for (second, right) in initial.enumerated() {
+                grid.base[first << 8 | second] = left < 0 || right < 0 ? Self.none : rank(left, right)
             }
         }
     }
 
-    @inline(__always) private static func key(_ left: TokenID, _ right: TokenID) -> UInt64 {
-        UInt64(UInt32(bitPattern: left)) << 21 | UInt64(UInt32(bitPattern: right))
-    }
-
-    @inline(__always) private static func product(_ key: UInt64) -> UInt64 { key &* 0x9E37_79B9_7F4A_7C15 }
-
-    @inline(__always) private func place(_ key: UInt64) -> Int { Int(truncatingIfNeeded: Self.product(key) >> shift) }
-
     /// The rank at which `left` and `right` merge, or `none`.
     @inline(__always) func rank(_ left: TokenID, _ right: TokenID) -> UInt32 {
-        let key = Self.key(left, right)
-        let bit = Self.product(key) >> 44
-        if filterWords[Int(truncatingIfNeeded: bit >> 6)] >> (bit & 63) & 1 == 0 { return Self.none }
-        var slot = place(key)
-        while true {
-            let entry = entries[slot]
-            if entry >> 22 == key && entry != Self.empty { return UInt32(truncatingIfNeeded: entry) & Self.none }
-            if entry == Self.empty { return Self.none }
-            slot = (slot &+ 1) & mask
-        }
+        withUnsafePointer(to: table) { qt_rank($0, left, right) }
     }
 
     /// The token that the merge of `rank` makes.
     @inline(__always) func result(_ rank: UInt32) -> TokenID {
-        results.count == 0 ? firstResult &+ TokenID(truncatingIfNeeded: rank) : results.base[Int(rank)]
-    }
-
-    fileprivate func loop(_ initial: Slab<TokenID>, _ characters: CharacterTokens?) -> qt_merges {
-        qt_merges(
-            slots: entries, slot_count: slots.count, shift: UInt32(shift), filter: filterWords,
-            results: results.count == 0 ? nil : UnsafePointer(results.base), first_result: firstResult, byte_ranks: grid.base,
-            initial: initial.base, characters: characters?.entries)
+        table.results.map { $0[Int(rank)] } ?? table.first_result &+ TokenID(truncatingIfNeeded: rank)
     }
 }
 
@@ -102,6 +66,9 @@ struct MergeTables: @unchecked Sendable {
         self.pairs = pairs
         self.initial = initial
         self.characters = characters
-        loop = pairs.loop(initial, characters)
+        var loop = pairs.table
+        loop.initial = UnsafePointer(initial.base)
+        loop.characters = characters?.entries
+        self.loop = loop
     }
 }
