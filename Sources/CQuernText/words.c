@@ -34,22 +34,36 @@ QT_INLINE uint64_t hash_of(word_key key) { return fold(key.low ^ 0x9E3779B97F4A7
 
 QT_INLINE int holds(const qt_slot *slot, word_key key) { return ((slot->low ^ key.low) | (slot->high ^ key.high)) == 0; }
 
-// Two slots to a cache line, the newer in front.
+// A word is in one of two lines of two slots each: its own, or the neighbour in the same 128 bytes.
 QT_INLINE qt_slot *line_of(const qt_caches *caches, uint64_t hash) { return caches->words + ((hash >> 32) & (QT_WORDS - 2)); }
 
+QT_INLINE qt_slot *neighbour_of(const qt_caches *caches, uint64_t hash) { return caches->words + (((hash >> 32) & (QT_WORDS - 2)) ^ 2); }
+
+// The slot of its own line that holds the word, if one does.
 QT_INLINE const qt_slot *find_short(const qt_caches *caches, word_key key, uint64_t hash) {
     const qt_slot *line = line_of(caches, hash);
     return line + holds(line + 1, key);
 }
 
+// The slot of either line that holds the word, NULL if none does.
+QT_INLINE const qt_slot *find_nearby(const qt_caches *caches, word_key key, uint64_t hash) {
+    const qt_slot *slot = find_short(caches, key, hash), *line = neighbour_of(caches, hash), *other = line + holds(line + 1, key);
+    return holds(slot, key) ? slot : holds(other, key) ? other : NULL;
+}
+
 QT_INLINE void insert_short(qt_caches *caches, word_key key, uint64_t hash, const int32_t *ids, size_t count) {
-    qt_slot *line = line_of(caches, hash);
-    if (holds(line, key) || holds(line + 1, key)) return;
-    line[1] = line[0];
+    if (find_nearby(caches, key, hash)) return;
+    qt_slot *line = line_of(caches, hash), *other = neighbour_of(caches, hash);
     qt_slot slot = {key.low, key.high, {0}};
     for (size_t index = 0; index < count; index++) slot.ids[index] = (uint32_t)ids[index];
     slot.ids[3] |= (uint32_t)count << 24;
-    line[0] = slot;
+    if (line[0].high != 0 && line[1].high != 0 && (other[0].high == 0 || other[1].high == 0)) {
+        other[other[0].high != 0] = slot;
+    } else {
+        // The newer is in front; the older is dropped.
+        line[1] = line[0];
+        line[0] = slot;
+    }
 }
 
 typedef uint32_t ids4 __attribute__((vector_size(16)));
@@ -113,14 +127,22 @@ QT_INLINE long_key key_of_short(word_key word) {
     return key;
 }
 
+// A word is in one of two slots of the same 128 bytes.
 QT_INLINE qt_long_slot *long_slot(const qt_caches *caches, const long_key *key) {
     return caches->long_words + ((key->hash >> 20) & (QT_LONG_WORDS - 1));
+}
+
+QT_INLINE int holds_long(const qt_long_slot *slot, const long_key *key) {
+    return memcmp(slot->key, key->parts, sizeof slot->key) == 0 && slot->ids[6] >> 24 == key->length;
 }
 
 // Stores eight ids and returns how many count, 0 when the word is not there.
 QT_INLINE size_t find_long(const qt_caches *caches, const long_key *key, int32_t *out) {
     const qt_long_slot *slot = long_slot(caches, key);
-    if (memcmp(slot->key, key->parts, sizeof slot->key) != 0 || slot->ids[6] >> 24 != key->length) return 0;
+    if (!holds_long(slot, key)) {
+        slot = caches->long_words + ((size_t)(slot - caches->long_words) ^ 1);
+        if (!holds_long(slot, key)) return 0;
+    }
     memcpy(out, slot->ids, sizeof slot->ids);
     out[6] &= 0xFFFFFF;
     out[7] &= 0xFFFFFF;
@@ -128,12 +150,14 @@ QT_INLINE size_t find_long(const qt_caches *caches, const long_key *key, int32_t
 }
 
 QT_INLINE void insert_long(qt_caches *caches, const long_key *key, const int32_t *ids, size_t count) {
-    qt_long_slot slot = {{0}, {0}};
+    qt_long_slot slot = {{0}, {0}}, *own = long_slot(caches, key);
     memcpy(slot.key, key->parts, sizeof slot.key);
     for (size_t index = 0; index < count; index++) slot.ids[index] = (uint32_t)ids[index];
     slot.ids[6] |= key->length << 24;
     slot.ids[7] |= (uint32_t)count << 24;
-    *long_slot(caches, key) = slot;
+    // The newer is in its own place, which the older leaves for the other.
+    if (own->ids[7] != 0) caches->long_words[(size_t)(own - caches->long_words) ^ 1] = *own;
+    *own = slot;
 }
 
 // ---- spans: 9 to 256 bytes, any number of ids ------------------------------------------------------------------------
@@ -143,7 +167,7 @@ QT_INLINE void insert_long(qt_caches *caches, const long_key *key, const int32_t
 enum { SPAN_MIN = 9 };
 
 QT_INLINE uint64_t span_hash(const uint8_t *bytes, size_t length) {
-    uint64_t state = length * 0x9E3779B97F4A7C15, word;
+    uint64_t state = length * 0x9E3779B97F4A7C15, word = 0;
     for (size_t index = 0; index + 8 <= length; index += 8) {
         memcpy(&word, bytes + index, 8);
         state = fold(state ^ word, 0xD6E8FEB86659FD93);
@@ -229,21 +253,29 @@ static void remember(qt_caches *caches, const item *item, const qt_word *word) {
     insert_span(caches, word->bytes, word->length, span_hash(word->bytes, word->length), word->ids, word->count);
 }
 
+// Stores the ids of a longer word or a span; 0 when it was not met before.
+QT_INLINE size_t find_rest(const qt_caches *caches, const uint8_t *text, const item *item, int32_t *out) {
+    const uint8_t *bytes = text + item->start;
+    if (item->length <= LONG_MAX) {
+        if (item->length <= SHORT_IDS) return 0;
+        long_key key = item->length <= SHORT_MAX ? key_of_short(item->key) : key_of_long(bytes, item->length);
+        size_t known = find_long(caches, &key, out);
+        if (known || item->length <= LONG_IDS) return known;
+    }
+    return find_span(caches, bytes, item->length, span_hash(bytes, item->length), out);
+}
+
 // Puts the new words among the items into the caches.
 static __attribute__((noinline)) void learn(const qt_tables *tables, qt_caches *caches, const uint8_t *text, const item *items, size_t count) {
     enum { GROUP = 32 };
     uint8_t missing[BATCH];
     size_t missing_count = 0;
-    int32_t found[LONG_IDS];
     for (size_t index = 0; index < count; index++) {
         const item *item = items + index;
         missing[missing_count] = (uint8_t)index;
-        if (item->length <= SHORT_MAX) {
-            __builtin_prefetch(vocabulary_slot(tables, item->hash));
-            missing_count += !holds(find_short(caches, item->key, item->hash), item->key);
-        } else {
-            missing_count++;
-        }
+        int is_known = find_nearby(caches, item->key, item->hash) != NULL;
+        missing_count += !is_known;
+        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)item : vocabulary_slot(tables, item->hash));
     }
     qt_word words[GROUP];
     int32_t ids[GROUP][QT_WORD_MAX];
@@ -259,15 +291,8 @@ static __attribute__((noinline)) void learn(const qt_tables *tables, qt_caches *
                     insert_short(caches, item->key, item->hash, (const int32_t *)slot->ids, 1);
                     continue;
                 }
-                if (item->length > SHORT_IDS) {
-                    long_key key = key_of_short(item->key);
-                    if (find_long(caches, &key, found)) continue;
-                }
-            } else if (item->length <= LONG_MAX) {
-                long_key key = key_of_long(bytes, item->length);
-                if (find_long(caches, &key, found)) continue;
             }
-            if (item->length >= SPAN_MIN && qt_find_span(caches, bytes, item->length, ids[waiting])) continue;
+            if (find_rest(caches, text, item, ids[waiting])) continue;
             words[waiting] = (qt_word){bytes, item->length, ids[waiting], 0};
             sources[waiting++] = item;
             if (waiting < GROUP && place + 1 < missing_count) continue;
@@ -278,23 +303,14 @@ static __attribute__((noinline)) void learn(const qt_tables *tables, qt_caches *
     }
 }
 
-// An item that is not among the short words; 0 ids may be right for bytes that have no token.
-static __attribute__((noinline)) size_t encode_rest(
+// An item that no cache could keep until its turn. The result may be no id at all, for bytes that have none.
+static __attribute__((noinline)) size_t encode_alone(
     const qt_tables *tables, qt_caches *caches, const uint8_t *text, const item *item, int32_t *out) {
-    const uint8_t *bytes = text + item->start;
     if (item->length <= SHORT_MAX) {
-        const qt_slot *slot = find_short(caches, item->key, item->hash);
-        if (!holds(slot, item->key)) slot = find_vocabulary(tables, item->key, item->hash);
+        const qt_slot *slot = find_vocabulary(tables, item->key, item->hash);
         if (slot) return store_short(slot, out);
     }
-    if (item->length <= LONG_MAX) {
-        long_key key = item->length <= SHORT_MAX ? key_of_short(item->key) : key_of_long(bytes, item->length);
-        size_t known = find_long(caches, &key, out);
-        if (known) return known;
-    }
-    size_t known = qt_find_span(caches, bytes, item->length, out);
-    if (known) return known;
-    qt_word word = {bytes, item->length, out, 0};
+    qt_word word = {text + item->start, item->length, out, 0};
     qt_merge_words(&tables->merges, &word, 1);
     remember(caches, item, &word);
     return word.count;
@@ -354,17 +370,15 @@ size_t qt_encode(
                 next += store_short(slot, next);
                 continue;
             }
-            if (item->length > SHORT_MAX && item->length <= LONG_MAX) {
-                long_key key = key_of_long(text + item->start, item->length);
-                size_t known = find_long(caches, &key, next);
-                if (known) {
-                    next += known;
-                    continue;
-                }
+            slot = find_nearby(caches, item->key, item->hash);
+            size_t known = slot ? store_short(slot, next) : find_rest(caches, text, item, next);
+            if (!slot && !known && !has_learned) {
+                learn(tables, caches, text, items + index, item_count - index);
+                has_learned = 1;
+                slot = find_nearby(caches, item->key, item->hash);
+                known = slot ? store_short(slot, next) : find_rest(caches, text, item, next);
             }
-            if (!has_learned) learn(tables, caches, text, items + index, item_count - index);
-            has_learned = 1;
-            next += encode_rest(tables, caches, text, item, next);
+            next += slot || known ? known : encode_alone(tables, caches, text, item, next);
         }
         if (stuck) {
             *progress = (qt_progress){piece, start, stuck};
