@@ -15,14 +15,21 @@ typedef struct {
     uint64_t low, high;
 } word_key;
 
+// The first n bytes of two words.
+#define BITS(n) (((uint64_t)1 << (n) % 8 * 8) - 1)
+#define MASK(n) {n >= 8 ? ~(uint64_t)0 : BITS(n), n <= 8 ? 0 : BITS(n)}
+static const uint64_t masks[16][2] = {
+    {0, 0},  MASK(1), MASK(2),  MASK(3),  MASK(4),  MASK(5),  MASK(6),  MASK(7),
+    MASK(8), MASK(9), MASK(10), MASK(11), MASK(12), MASK(13), MASK(14), MASK(15)};
+#undef MASK
+#undef BITS
+
 // The first `length` bytes, 1...15, of which 16 may be read; the length in the top byte.
 QT_INLINE word_key short_key(const uint8_t *bytes, size_t length) {
     uint64_t low, high;
     memcpy(&low, bytes, 8);
     memcpy(&high, bytes + 8, 8);
-    int is_long = length > 8;
-    uint64_t kept = ~(uint64_t)0 >> ((64 - 8 * (is_long ? length - 8 : length)) & 63);
-    return (word_key){is_long ? low : low & kept, (is_long ? high & kept : 0) | (uint64_t)length << 56};
+    return (word_key){low & masks[length][0], (high & masks[length][1]) | (uint64_t)length << 56};
 }
 
 QT_INLINE uint64_t fold(uint64_t a, uint64_t b) {
@@ -35,25 +42,25 @@ QT_INLINE uint64_t hash_of(word_key key) { return fold(key.low ^ 0x9E3779B97F4A7
 QT_INLINE int holds(const qt_slot *slot, word_key key) { return ((slot->low ^ key.low) | (slot->high ^ key.high)) == 0; }
 
 // A word is in one of two lines of two slots each: its own, or the neighbour in the same 128 bytes.
-QT_INLINE qt_slot *line_of(const qt_caches *caches, uint64_t hash) { return caches->words + ((hash >> 32) & (QT_WORDS - 2)); }
+QT_INLINE qt_slot *line_of(qt_slot *words, uint64_t hash) { return words + ((hash >> 32) & (QT_WORDS - 2)); }
 
-QT_INLINE qt_slot *neighbour_of(const qt_caches *caches, uint64_t hash) { return caches->words + (((hash >> 32) & (QT_WORDS - 2)) ^ 2); }
+QT_INLINE qt_slot *neighbour_of(qt_slot *words, uint64_t hash) { return words + (((hash >> 32) & (QT_WORDS - 2)) ^ 2); }
 
 // The slot of its own line that holds the word, if one does.
-QT_INLINE const qt_slot *find_short(const qt_caches *caches, word_key key, uint64_t hash) {
-    const qt_slot *line = line_of(caches, hash);
+QT_INLINE const qt_slot *find_short(qt_slot *words, word_key key, uint64_t hash) {
+    const qt_slot *line = line_of(words, hash);
     return line + holds(line + 1, key);
 }
 
 // The slot of either line that holds the word, NULL if none does.
-QT_INLINE const qt_slot *find_nearby(const qt_caches *caches, word_key key, uint64_t hash) {
-    const qt_slot *slot = find_short(caches, key, hash), *line = neighbour_of(caches, hash), *other = line + holds(line + 1, key);
+QT_INLINE const qt_slot *find_nearby(qt_slot *words, word_key key, uint64_t hash) {
+    const qt_slot *slot = find_short(words, key, hash), *line = neighbour_of(words, hash), *other = line + holds(line + 1, key);
     return holds(slot, key) ? slot : holds(other, key) ? other : NULL;
 }
 
-QT_INLINE void insert_short(qt_caches *caches, word_key key, uint64_t hash, const int32_t *ids, size_t count) {
-    if (find_nearby(caches, key, hash)) return;
-    qt_slot *line = line_of(caches, hash), *other = neighbour_of(caches, hash);
+QT_INLINE void insert_short(qt_slot *words, word_key key, uint64_t hash, const int32_t *ids, size_t count) {
+    if (find_nearby(words, key, hash)) return;
+    qt_slot *line = line_of(words, hash), *other = neighbour_of(words, hash);
     qt_slot slot = {key.low, key.high, {0}};
     for (size_t index = 0; index < count; index++) slot.ids[index] = (uint32_t)ids[index];
     slot.ids[3] |= (uint32_t)count << 24;
@@ -210,42 +217,75 @@ void qt_insert_span(qt_caches *caches, const uint8_t *bytes, size_t length, cons
 
 // ---- batches ---------------------------------------------------------------------------------------------------------
 
-// A piece, or a part of one: where it begins and its length; key and hash of a short one.
+// Pieces or parts of them, one behind the other: where each begins (and the last ends), key and hash of the short ones.
+enum { BATCH = 256 };
+typedef struct {
+    word_key keys[BATCH];
+    uint64_t hashes[BATCH];
+    size_t begins[BATCH + 1];
+} batch;
+
 typedef struct {
     word_key key;
     uint64_t hash;
-    size_t start;
-    uint32_t length;
+    size_t start, length;
 } item;
 
-enum { BATCH = 256 };
+QT_INLINE item item_of(const batch *batch, size_t index) {
+    size_t start = batch->begins[index];
+    return (item){batch->keys[index], batch->hashes[index], start, batch->begins[index + 1] - start};
+}
 
-QT_INLINE void prepare(const qt_caches *caches, const uint8_t *text, const uint8_t *full, size_t start, size_t length, item *item) {
-    const uint8_t *bytes = text + start;
-    item->start = start;
-    item->length = (uint32_t)length;
-    if (length <= SHORT_MAX) {
-        if (bytes <= full) {
-            item->key = short_key(bytes, length);
-        } else {
-            uint8_t padded[16] = {0};
-            memcpy(padded, bytes, length);
-            item->key = short_key(padded, length);
-        }
-        item->hash = hash_of(item->key);
-        __builtin_prefetch(line_of(caches, item->hash));
-    } else {
-        item->key = (word_key){0, ~(uint64_t)0};    // no word's
-        item->hash = 0;
-        if (length <= LONG_MAX) {
-            long_key key = key_of_long(bytes, length);
-            __builtin_prefetch(long_slot(caches, &key));
-        }
+QT_INLINE void prepare_short(qt_slot *words, word_key key, batch *batch, size_t index) {
+    uint64_t hash = hash_of(key);
+    batch->keys[index] = key;
+    batch->hashes[index] = hash;
+    __builtin_prefetch(line_of(words, hash));
+}
+
+// Short pieces from `piece` on, of which the first begins at `start`: the number prepared. Ends at a long piece and near `full`.
+static __attribute__((noinline)) size_t prepare_pieces(
+    qt_slot *words, const uint8_t *text, const uint8_t *full, const uint32_t *starts, size_t start, size_t count, batch *batch, size_t index) {
+    size_t piece = 0, room = BATCH - index;
+    for (; piece < count && piece < room; piece++) {
+        size_t next = starts[piece + 1], length = next - start;
+        if (length > SHORT_MAX || text + start > full) break;
+        batch->begins[index + piece] = start;
+        prepare_short(words, short_key(text + start, length), batch, index + piece);
+        start = next;
     }
+    return piece;
+}
+
+// Any piece or part.
+static __attribute__((noinline)) void prepare_item(const qt_caches *caches, const uint8_t *bytes, size_t length, batch *batch, size_t index) {
+    if (length <= SHORT_MAX) {
+        uint8_t padded[16] = {0};
+        memcpy(padded, bytes, length);
+        return prepare_short(caches->words, short_key(padded, length), batch, index);
+    }
+    batch->keys[index] = (word_key){0, ~(uint64_t)0};  // no word's
+    batch->hashes[index] = 0;
+    if (length > LONG_MAX) return;
+    long_key key = key_of_long(bytes, length);
+    __builtin_prefetch(long_slot(caches, &key));
+}
+
+// Stores the ids of short words from `index` on, up to the first that is not known: its index.
+static __attribute__((noinline)) size_t emit_known(qt_slot *words, const batch *batch, size_t index, size_t items, int32_t **out) {
+    int32_t *next = *out;
+    for (; index < items; index++) {
+        word_key key = batch->keys[index];
+        const qt_slot *slot = find_short(words, key, batch->hashes[index]);
+        if (!holds(slot, key)) break;
+        next += store_short(slot, next);
+    }
+    *out = next;
+    return index;
 }
 
 static void remember(qt_caches *caches, const item *item, const qt_word *word) {
-    if (item->length <= SHORT_MAX && word->count <= SHORT_IDS) return insert_short(caches, item->key, item->hash, word->ids, word->count);
+    if (item->length <= SHORT_MAX && word->count <= SHORT_IDS) return insert_short(caches->words, item->key, item->hash, word->ids, word->count);
     if (item->length <= LONG_MAX && word->count <= LONG_IDS) {
         long_key key = item->length <= SHORT_MAX ? key_of_short(item->key) : key_of_long(word->bytes, word->length);
         return insert_long(caches, &key, word->ids, word->count);
@@ -266,39 +306,38 @@ QT_INLINE size_t find_rest(const qt_caches *caches, const uint8_t *text, const i
 }
 
 // Puts the new words among the items into the caches.
-static __attribute__((noinline)) void learn(const qt_tables *tables, qt_caches *caches, const uint8_t *text, const item *items, size_t count) {
+static __attribute__((noinline)) void learn(
+    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const batch *batch, size_t from, size_t count) {
     enum { GROUP = 32 };
     uint8_t missing[BATCH];
     size_t missing_count = 0;
-    for (size_t index = 0; index < count; index++) {
-        const item *item = items + index;
+    for (size_t index = from; index < count; index++) {
         missing[missing_count] = (uint8_t)index;
-        int is_known = find_nearby(caches, item->key, item->hash) != NULL;
+        int is_known = find_nearby(caches->words, batch->keys[index], batch->hashes[index]) != NULL;
         missing_count += !is_known;
-        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)item : vocabulary_slot(tables, item->hash));
+        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)batch : vocabulary_slot(tables, batch->hashes[index]));
     }
     qt_word words[GROUP];
     int32_t ids[GROUP][QT_WORD_MAX];
-    const item *sources[GROUP];
+    item sources[GROUP];
     size_t waiting = 0;
     for (size_t place = 0; place < missing_count || waiting; place++) {
         if (place < missing_count) {
-            const item *item = items + missing[place];
-            const uint8_t *bytes = text + item->start;
-            if (item->length <= SHORT_MAX) {
-                const qt_slot *slot = find_vocabulary(tables, item->key, item->hash);
+            item item = item_of(batch, missing[place]);
+            if (item.length <= SHORT_MAX) {
+                const qt_slot *slot = find_vocabulary(tables, item.key, item.hash);
                 if (slot) {
-                    insert_short(caches, item->key, item->hash, (const int32_t *)slot->ids, 1);
+                    insert_short(caches->words, item.key, item.hash, (const int32_t *)slot->ids, 1);
                     continue;
                 }
             }
-            if (find_rest(caches, text, item, ids[waiting])) continue;
-            words[waiting] = (qt_word){bytes, item->length, ids[waiting], 0};
+            if (find_rest(caches, text, &item, ids[waiting])) continue;
+            words[waiting] = (qt_word){text + item.start, item.length, ids[waiting], 0};
             sources[waiting++] = item;
             if (waiting < GROUP && place + 1 < missing_count) continue;
         }
         qt_merge_words(&tables->merges, words, waiting);
-        for (size_t index = 0; index < waiting; index++) remember(caches, sources[index], &words[index]);
+        for (size_t index = 0; index < waiting; index++) remember(caches, &sources[index], &words[index]);
         waiting = 0;
     }
 }
@@ -342,43 +381,43 @@ QT_INLINE size_t end_of_part(const uint64_t *joins, const uint8_t *text, size_t 
 size_t qt_encode(
     const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count, size_t end,
     qt_progress *progress, int32_t *out) {
-    item items[BATCH];
+    batch batch;
     int32_t *next = out;
     size_t piece = progress->piece, start = progress->start + progress->stuck;
     if (progress->stuck && start == (piece + 1 < count ? starts[piece + 1] : end)) piece++;
-    const uint8_t *full = limit - 16;
     while (piece < count) {
-        size_t item_count = 0, stuck = 0;
-        while (item_count < BATCH && piece < count) {
-            size_t piece_end = piece + 1 < count ? starts[piece + 1] : end;
-            size_t item_end = piece_end;
+        size_t items = 0, stuck = 0;
+        while (items < BATCH && piece < count) {
+            size_t done = prepare_pieces(caches->words, text, limit - 16, starts + piece, start, count - 1 - piece, &batch, items);
+            items += done;
+            piece += done;
+            if (done) start = starts[piece];
+            if (items == BATCH) break;
+            // The last piece, a long one, or one near the end of memory.
+            size_t piece_end = piece + 1 < count ? starts[piece + 1] : end, item_end = piece_end;
             if (piece_end - start > SHORT_MAX && tables->joins) item_end = end_of_part(tables->joins, text, start, piece_end);
-            size_t length = item_end - start;
-            if (length > tables->longest) {
-                stuck = length;
+            if (item_end - start > tables->longest) {
+                stuck = item_end - start;
                 break;
             }
-            prepare(caches, text, full, start, length, items + item_count++);
+            batch.begins[items] = start;
+            prepare_item(caches, text + start, item_end - start, &batch, items++);
+            piece += item_end == piece_end;
             start = item_end;
-            if (item_end == piece_end) piece++;
         }
+        batch.begins[items] = start;
         int has_learned = 0;
-        for (size_t index = 0; index < item_count; index++) {
-            const item *item = items + index;
-            const qt_slot *slot = find_short(caches, item->key, item->hash);
-            if (holds(slot, item->key)) {
-                next += store_short(slot, next);
-                continue;
-            }
-            slot = find_nearby(caches, item->key, item->hash);
-            size_t known = slot ? store_short(slot, next) : find_rest(caches, text, item, next);
+        for (size_t index = 0; (index = emit_known(caches->words, &batch, index, items, &next)) < items; index++) {
+            item item = item_of(&batch, index);
+            const qt_slot *slot = find_nearby(caches->words, item.key, item.hash);
+            size_t known = slot ? store_short(slot, next) : find_rest(caches, text, &item, next);
             if (!slot && !known && !has_learned) {
-                learn(tables, caches, text, items + index, item_count - index);
+                learn(tables, caches, text, &batch, index, items);
                 has_learned = 1;
-                slot = find_nearby(caches, item->key, item->hash);
-                known = slot ? store_short(slot, next) : find_rest(caches, text, item, next);
+                slot = find_nearby(caches->words, item.key, item.hash);
+                known = slot ? store_short(slot, next) : find_rest(caches, text, &item, next);
             }
-            next += slot || known ? known : encode_alone(tables, caches, text, item, next);
+            next += slot || known ? known : encode_alone(tables, caches, text, &item, next);
         }
         if (stuck) {
             *progress = (qt_progress){piece, start, stuck};
