@@ -309,35 +309,46 @@ QT_INLINE size_t find_rest(const qt_caches *caches, const uint8_t *text, const i
 static __attribute__((noinline)) void learn(
     const qt_tables *tables, qt_caches *caches, const uint8_t *text, const batch *batch, size_t from, size_t count) {
     enum { GROUP = 32 };
+    qt_slot *words = caches->words;
     uint8_t missing[BATCH];
     size_t missing_count = 0;
     for (size_t index = from; index < count; index++) {
+        uint64_t hash = batch->hashes[index];
+        int is_known = holds(find_short(words, batch->keys[index], hash), batch->keys[index]);
         missing[missing_count] = (uint8_t)index;
-        int is_known = find_nearby(caches->words, batch->keys[index], batch->hashes[index]) != NULL;
         missing_count += !is_known;
-        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)batch : vocabulary_slot(tables, batch->hashes[index]));
+        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)batch : neighbour_of(words, hash));
+        __builtin_prefetch(__builtin_unpredictable(is_known) ? (const void *)batch : vocabulary_slot(tables, hash));
     }
-    qt_word words[GROUP];
-    int32_t ids[GROUP][QT_WORD_MAX];
-    item sources[GROUP];
-    size_t waiting = 0;
-    for (size_t place = 0; place < missing_count || waiting; place++) {
-        if (place < missing_count) {
-            item item = item_of(batch, missing[place]);
-            if (item.length <= SHORT_MAX) {
-                const qt_slot *slot = find_vocabulary(tables, item.key, item.hash);
-                if (slot) {
-                    insert_short(caches->words, item.key, item.hash, (const int32_t *)slot->ids, 1);
-                    continue;
-                }
+    size_t rest = 0;
+    for (size_t place = 0; place < missing_count; place++) {
+        item item = item_of(batch, missing[place]);
+        if (item.length <= SHORT_MAX) {
+            if (find_nearby(words, item.key, item.hash)) continue;
+            const qt_slot *slot = find_vocabulary(tables, item.key, item.hash);
+            if (slot) {
+                insert_short(words, item.key, item.hash, (const int32_t *)slot->ids, 1);
+                continue;
             }
-            if (find_rest(caches, text, &item, ids[waiting])) continue;
-            words[waiting] = (qt_word){text + item.start, item.length, ids[waiting], 0};
-            sources[waiting++] = item;
-            if (waiting < GROUP && place + 1 < missing_count) continue;
+            long_key key = key_of_short(item.key);
+            __builtin_prefetch(long_slot(caches, &key));
         }
-        qt_merge_words(&tables->merges, words, waiting);
-        for (size_t index = 0; index < waiting; index++) remember(caches, &sources[index], &words[index]);
+        missing[rest++] = missing[place];
+    }
+    qt_word new[GROUP];
+    item items[GROUP];
+    int32_t ids[GROUP][QT_WORD_MAX];
+    size_t waiting = 0;
+    for (size_t place = 0; place < rest; place++) {
+        items[waiting] = item_of(batch, missing[place]);
+        const item *item = &items[waiting];
+        if (!find_rest(caches, text, item, ids[waiting])) {
+            new[waiting] = (qt_word){text + item->start, item->length, ids[waiting], 0};
+            waiting++;
+        }
+        if (waiting < GROUP && place + 1 < rest) continue;
+        qt_merge_words(&tables->merges, new, waiting);
+        for (size_t index = 0; index < waiting; index++) remember(caches, &items[index], &new[index]);
         waiting = 0;
     }
 }

@@ -96,7 +96,7 @@ static inline uint32_t qt_rank(const qt_merges *merges, int32_t left, int32_t ri
 // Adds a pair to the slots and the filter of `merges`, of which one slot at least is free; the first of equal pairs stays.
 void qt_add_pair(const qt_merges *merges, uint64_t *slots, uint64_t *filter, int32_t left, int32_t right, uint32_t rank);
 
-enum { QT_WORD_MAX = 64 };
+enum { QT_WORD_MAX = 128 };
 
 // A word to be merged: at most QT_WORD_MAX bytes, room for an id per byte, and the number of ids found.
 typedef struct {

@@ -41,7 +41,7 @@ extension Encoder {
     /// has seen. When it does not, tokens are taken back and the window grows.
     private func mergeByWindows(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
         let margin: UInt32 = 16
-        var smallest = PieceMerger.scanLimit
+        var smallest = 64
         var size = smallest
         var retreat = 1
         var written = 0

@@ -1,6 +1,6 @@
 // Byte-pair encoding of one piece: the lowest rank first, leftmost among equals, as the reference does.
 //
-// Pieces of up to 64 bytes go to the C loop, which takes many at once; longer ones keep candidates in a heap: O(n log n), no
+// Pieces of up to 128 bytes go to the C loop, which takes many at once; longer ones keep candidates in a heap: O(n log n), no
 // recursion. Invariant: the buffers only grow to the longest piece seen.
 import CQuernText
 

@@ -59,7 +59,7 @@ final class EncodingTables: @unchecked Sendable {
             to: qt_tables(
                 merges: merges.loop, words: vocabulary.slots.base, word_mask: vocabulary.mask,
                 joins: lacksBytes || ignoresMerges ? nil : joins.bits,
-                longest: ignoresMerges ? WordTable.maxLength : PieceMerger.scanLimit))
+                longest: ignoresMerges ? WordTable.maxLength : 64))
         self.words = UnsafePointer(words)
         longWords = ignoresMerges ? Self.longWords(definition) : []
     }
