@@ -64,13 +64,13 @@ QT_INLINE void insert_short(qt_slot *words, word_key key, uint64_t hash, const i
     qt_slot slot = {key.low, key.high, {0}};
     for (size_t index = 0; index < count; index++) slot.ids[index] = (uint32_t)ids[index];
     slot.ids[3] |= (uint32_t)count << 24;
-    if (line[0].high != 0 && line[1].high != 0 && (other[0].high == 0 || other[1].high == 0)) {
-        other[other[0].high != 0] = slot;
-    } else {
-        // The newer is in front; the older is dropped.
-        line[1] = line[0];
-        line[0] = slot;
+    // The newer is in front; the oldest of the four is dropped.
+    if (line[1].high != 0) {
+        other[1] = other[0];
+        other[0] = line[1];
     }
+    line[1] = line[0];
+    line[0] = slot;
 }
 
 typedef uint32_t ids4 __attribute__((vector_size(16)));
