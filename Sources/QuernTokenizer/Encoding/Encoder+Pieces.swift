@@ -1,110 +1,27 @@
-// Pieces that no table knows yet, and long ones.
+// Long pieces: merged window by window.
 //
-// In order: the cache of long words; a cut where no token can reach across (JoinFilter), after which the parts are words of
-// their own; merging. Very long pieces are merged window by window, and windows met before are remembered (SpanCache).
-// Invariant: each step gives exactly what merging the whole piece would; where the merge list does not allow the argument,
-// the piece is merged whole.
+// Windows met before are remembered. Invariant: the result is exactly what merging the whole piece would give; where the merge list
+// does not allow the argument, the piece is merged whole.
+import CQuernText
 
 extension Encoder {
-    /// A piece of at most 15 bytes that neither table of words has. Returns the number of ids written.
-    @inline(never)
-    func encodeNewWord(
-        _ piece: UnsafePointer<UInt8>, _ count: Int, _ key: WordKey, _ hash: UInt64, into out: UnsafeMutablePointer<TokenID>
-    ) -> Int {
-        let longKey = LongWordCache.Key(piece, count)
-        let known = longWords.find(longKey, out)
-        if known > 0 { return known }
-        let written = encodeParts(piece, count, into: out) ?? merge(piece, count, into: out)
-        if written <= WordTokens.maxCount {
-            words.insert(key, hash, out, count: written)
-        } else if written <= LongWordCache.maxCount {
-            longWords.insert(longKey, out, count: written)
-        }
-        return written
-    }
-
-    /// A piece of 16 bytes or more.
-    @inline(never)
-    func encodeLongPiece(
-        _ piece: UnsafePointer<UInt8>, _ count: Int, wholeTokens: Bool, into out: UnsafeMutablePointer<TokenID>
-    ) -> Int {
-        if wholeTokens, let token = tables.longWord(UnsafeBufferPointer(start: piece, count: count)) {
+    /// A piece that is too long for the words. Returns the number of ids written.
+    func encodeLongPiece(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
+        if tables.ignoresMerges, let token = tables.longWord(UnsafeBufferPointer(start: piece, count: count)) {
             out.pointee = token
             return 1
         }
-        guard count <= LongWordCache.maxLength else {
-            return encodeParts(piece, count, into: out) ?? merge(piece, count, into: out)
-        }
-        let key = LongWordCache.Key(piece, count)
-        let known = longWords.find(key, out)
-        if known > 0 { return known }
-        let written = encodeParts(piece, count, into: out) ?? merge(piece, count, into: out)
-        if written > 0, written <= LongWordCache.maxCount { longWords.insert(key, out, count: written) }
-        return written
-    }
-
-    /// Encodes the parts between places that no token reaches across; nil when there is no such place.
-    private func encodeParts(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int? {
-        if tables.lacksBytes { return nil }
-        var written = 0
-        var start = 0
-        var index = 2
-        while index &+ 1 < count {
-            let byte = piece[index]
-            guard byte >= 0xC0 else {
-                index &+= 1
-                continue
-            }
-            if piece[index &- 1] >= 0x80, !tables.joins.mayJoin(piece + (index &- 2)) {
-                written &+= encodePart(piece + start, index &- start, into: out + written)
-                start = index
-            }
-            index &+= byte >= 0xE0 ? 3 : 2      // within the character nothing begins
-        }
-        guard start > 0 else { return nil }
-        return written &+ encodePart(piece + start, count &- start, into: out + written)
-    }
-
-    private func encodePart(_ part: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
-        if count > WordKey.maxLength {
-            guard count <= LongWordCache.maxLength else { return merge(part, count, into: out) }
-            let key = LongWordCache.Key(part, count)
-            let known = longWords.find(key, out)
-            if known > 0 { return known }
-            let written = merge(part, count, into: out)
-            if written <= LongWordCache.maxCount { longWords.insert(key, out, count: written) }
-            return written
-        }
-        let key = limit.map { part + 16 <= $0 } ?? false ? WordKey(part, count) : WordKey(atEnd: part, count)
-        let hash = key.hash
-        if let slot = tables.words.find(key, hash) { return slot.pointee.tokens.store(out) }
-        if let slot = words.find(key, hash) { return slot.pointee.tokens.store(out) }
-        let written = merge(part, count, into: out)
-        if written <= WordTokens.maxCount { words.insert(key, hash, out, count: written) }
-        return written
-    }
-
-    private func merge(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
         guard count > PieceMerger.scanLimit else { return mergeWindow(piece, count, into: out) }
         guard tables.isOrdered, !tables.lacksBytes else { return mergeWhole(piece, count, into: out) }
         return mergeByWindows(piece, count, into: out)
     }
 
     private func mergeWindow(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
-        guard SpanCache.lengths.contains(count) else { return mergeAnew(piece, count, into: out) }
-        let hash = SegmentCache.hash(UnsafeBufferPointer(start: piece, count: count))
-        let known = spans.find(piece, count, hash, out)
+        let known = qt_find_span(caches.state, piece, count, out)
         if known > 0 { return known }
-        let written = mergeAnew(piece, count, into: out)
-        spans.insert(piece, count, hash, out, count: written)
+        let written = merger.merge(UnsafeBufferPointer(start: piece, count: count), tables.merges, into: out)
+        qt_insert_span(caches.state, piece, count, out, written)
         return written
-    }
-
-    @inline(__always)
-    private func mergeAnew(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
-        merger.merge(
-            UnsafeBufferPointer(start: piece, count: count), initial: tables.initial.base, pairs: tables.pairs,
-            characters: tables.lacksBytes ? nil : tables.characters, into: out)
     }
 
     /// In chunks of a gibibyte, because positions have 31 bits; no text that anyone types has a word of that length.
@@ -124,7 +41,7 @@ extension Encoder {
     /// has seen. When it does not, tokens are taken back and the window grows.
     private func mergeByWindows(_ piece: UnsafePointer<UInt8>, _ count: Int, into out: UnsafeMutablePointer<TokenID>) -> Int {
         let margin: UInt32 = 16
-        var smallest = PieceMerger.scanLimit
+        var smallest = 64
         var size = smallest
         var retreat = 1
         var written = 0

@@ -1,23 +1,22 @@
 // Encodes text with one thread's caches and buffers.
 //
 // Owns everything mutable: word caches, segment cache, scratch, output. The tables are shared. A segment (text between added
-// tokens) is cut into pieces by a Scanner; a piece of up to 15 bytes is a key of two registers looked up in the vocabulary's
-// words, then in what this encoder has met; the rest goes to Encoder+Pieces. Invariants: memory is bounded by the caches'
-// capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
+// tokens) is cut into pieces (qt_cut), which are looked up or merged (qt_encode); long ones go to Encoder+Pieces. Invariants: memory
+// is bounded by the caches' capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
+import CQuernText
 
 final class Encoder {
     let tables: EncodingTables
     var merger = PieceMerger()
-    var words = WordCache()
-    var longWords = LongWordCache()
-    var spans = SpanCache()
+    let caches = WordCaches()
     private var segments = SegmentCache()
     private var normalizer = Normalizer()
     private var normalized: [UInt8] = []
     private(set) var output = TokenBuffer()
-    /// Where readable memory ends for the text at hand: keys are loaded 16 bytes at a time.
-    var limit: UnsafePointer<UInt8>?
     private let usesSegmentCache: Bool
+    private let windows = qt_windows_resolve(nil)
+    /// Where the pieces at hand begin.
+    private let starts = Slab<UInt32>(1024)
 
     init(_ tables: EncodingTables, usesSegmentCache: Bool) {
         self.tables = tables
@@ -64,67 +63,38 @@ final class Encoder {
     }
 
     private func encodePieces(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>) {
-        let suspect = tables.normalizes ? CharacterTable.suspect : 0
-        let end = cut(text, range, stopAt: suspect)
+        let end = cut(text, range, stopsAtSuspects: tables.normalizes)
         guard end < range.upperBound else { return }
         // Something from `end` on may not be in normal form: the rest of the segment is normalised and cut as it is.
         normalizer.nfc(UnsafeBufferPointer(rebasing: text[end..<range.upperBound]), into: &normalized)
-        normalized.withUnsafeBufferPointer { _ = cut($0, 0..<$0.count, stopAt: 0) }
+        normalized.withUnsafeBufferPointer { _ = cut($0, 0..<$0.count, stopsAtSuspects: false) }
         if normalized.capacity > 4 * TextCut.stride { normalized = [] }
     }
 
-    /// Encodes the pieces of a segment; returns where it stopped, before the first piece with a character of `stopAt` in
-    /// or right behind it.
-    private func cut(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, stopAt: UInt8) -> Int {
+    /// Encodes the pieces of a segment; returns where it stopped, before the first piece with a suspect character in or right
+    /// behind it.
+    private func cut(_ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, stopsAtSuspects: Bool) -> Int {
         guard let base = text.baseAddress else { return range.upperBound }
-        limit = base + text.count
-        let scanner = Scanner(base, end: range.upperBound, limit: text.count)
-        switch tables.family {
-        case .qwen2: return cut(scanner, range, stopAt) { $0.cl100k($1, CL100KRules(marksJoin: false, maxDigits: 1)) }
-        case .qwen35: return cut(scanner, range, stopAt) { $0.cl100k($1, CL100KRules(marksJoin: true, maxDigits: 1)) }
-        case .llama3: return cut(scanner, range, stopAt) { $0.cl100k($1, CL100KRules(marksJoin: false, maxDigits: 3)) }
-        case .gpt2: return cut(scanner, range, stopAt) { $0.gpt2($1, isolatesDigits: false) }
-        case .smollm2: return cut(scanner, range, stopAt) { $0.gpt2($1, isolatesDigits: true) }
-        }
-    }
-
-    @inline(__always) private func cut(
-        _ start: Scanner, _ range: Range<Int>, _ stopAt: UInt8, _ next: (inout Scanner, Int) -> Int
-    ) -> Int {
-        var scanner = start
-        var index = range.lowerBound
+        var scan = qt_scan(
+            text: base, end: range.upperBound, limit: text.count, flags: CharacterTable.shared.flags, family: tables.family,
+            stops_at_suspects: stopsAtSuspects ? 1 : 0)
         // One id per byte at most, and room for the ids that are stored but do not count.
-        var out = output.reserve(range.count + 2 * LongWordCache.maxCount)
-        let first = out
-        let vocabulary = tables.words
-        let cache = words
-        let initial = tables.initial.base
-        let wholeTokens = tables.ignoresMerges
-        while index < range.upperBound {
-            let end = next(&scanner, index)
-            if scanner.seen & stopAt != 0 { break }
-            let piece = scanner.bytes + index
-            let count = end &- index
-            if count == 1 {
-                out.pointee = initial[Int(piece.pointee)]
-                if out.pointee >= 0 { out += 1 }
-            } else if count <= WordKey.maxLength {
-                let key = end &+ 15 <= scanner.limit ? WordKey(piece, count) : WordKey(atEnd: piece, count)
-                let hash = key.hash
-                if let slot = vocabulary.find(key, hash) {
-                    out += slot.pointee.tokens.store(out)
-                } else if let slot = cache.find(key, hash) {
-                    out += slot.pointee.tokens.store(out)
-                } else {
-                    out += encodeNewWord(piece, count, key, hash, into: out)
-                }
-            } else {
-                out += encodeLongPiece(piece, count, wholeTokens: wholeTokens, into: out)
-            }
-            index = end
+        let first = output.reserve(range.count + 8)
+        var out = first
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let start = base + position
+            let count = qt_cut(windows, &scan, &position, starts.base, starts.count)
+            if count == 0 { break }
+            var progress = qt_progress()
+            repeat {
+                out += qt_encode(
+                    tables.words, caches.state, start, base + text.count, starts.base, count, base + position - start, &progress, out)
+                if progress.stuck > 0 { out += encodeLongPiece(start + progress.start, progress.stuck, into: out) }
+            } while progress.stuck > 0
         }
         output.advance(out - first)
-        return index
+        return position
     }
 }
 

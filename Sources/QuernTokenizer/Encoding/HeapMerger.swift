@@ -11,9 +11,10 @@ struct HeapMerger: Sendable {
     /// Writes the encoding of `piece` to `out` and returns the number of ids.
     /// - Precondition: fewer than 2³¹ bytes; `Encoder` cuts longer pieces.
     mutating func merge(
-        _ piece: UnsafeBufferPointer<UInt8>, initial: UnsafePointer<TokenID>, pairs: PairTable,
-        into out: UnsafeMutablePointer<TokenID>
+        _ piece: UnsafeBufferPointer<UInt8>, _ tables: MergeTables, into out: UnsafeMutablePointer<TokenID>
     ) -> Int {
+        let initial = tables.initial.base
+        let pairs = tables.pairs
         symbols.removeAll(keepingCapacity: true)
         for byte in piece where initial[Int(byte)] >= 0 { symbols.append(initial[Int(byte)]) }
         let count = symbols.count

@@ -7,7 +7,6 @@
 // where the argument holds; everything else starts from bytes.
 
 struct CharacterTokens: @unchecked Sendable {
-    /// Entries by `place`; 0 where there is none.
     private let slab = Slab<UInt32>(0x11000)
     /// Holds only after a byte that is not ASCII.
     private static let afterHighByte: UInt32 = 1 << 31
@@ -25,16 +24,10 @@ struct CharacterTokens: @unchecked Sendable {
         return scalar >> 12 == 0x1F ? Int(scalar - 0x1F000 + 0x10000) : nil
     }
 
-    /// An entry is the token + 1, and whether it holds after ASCII.
-    @inline(__always) static func token(of entry: UInt32) -> TokenID { TokenID(truncatingIfNeeded: entry & 0x7FFF_FFFF) &- 1 }
+    /// An entry is the token + 1, and whether it holds after ASCII. By `place`, 0 where there is none.
+    var entries: UnsafePointer<UInt32> { UnsafePointer(slab.base) }
 
-    /// The token of `scalar`, -1 when its bytes must be merged one by one.
-    @inline(__always) func token(_ scalar: UInt32, afterHighByte: Bool) -> TokenID {
-        guard let place = Self.place(scalar) else { return -1 }
-        let entry = slab.base[place]
-        if entry & Self.afterHighByte != 0 && !afterHighByte { return -1 }
-        return Self.token(of: entry)
-    }
+    @inline(__always) static func token(of entry: UInt32) -> TokenID { TokenID(truncatingIfNeeded: entry & 0x7FFF_FFFF) &- 1 }
 
     /// Code point and entry by turns, for every character that qualifies.
     static func entries(_ definition: TokenizerDefinition, initial: [TokenID], pairs: PairTable) -> [UInt32] {

@@ -34,15 +34,14 @@ struct CompiledFacts: Sendable {
     }
 
     private static func reachable(_ definition: TokenizerDefinition, initial: [TokenID], pairs: PairTable) -> [Bool] {
-        let bytes = Slab(initial)
+        let tables = MergeTables(pairs, initial: Slab(initial), characters: nil)
         let out = Slab<TokenID>(TokenizerDefinition.Limits.tokenBytes)
         var merger = PieceMerger()
         return definition.tokens.bytes.withUnsafeBufferPointer { all in
             definition.tokens.indices.map { id in
                 guard definition.kinds[id] == .normal else { return false }
                 let piece = UnsafeBufferPointer(rebasing: all[definition.tokens.range(id)])
-                return merger.merge(piece, initial: bytes.base, pairs: pairs, characters: nil, into: out.base) == 1
-                    && out.base[0] == TokenID(id)
+                return merger.merge(piece, tables, into: out.base) == 1 && out.base[0] == TokenID(id)
             }
         }
     }

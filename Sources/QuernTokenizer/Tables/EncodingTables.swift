@@ -3,8 +3,10 @@
 // Owns the tables and what is known about the merge list. Does not own caches (Encoder). Invariant: every id and rank in
 // the tables is within the vocabulary, because the definition was validated; the hot path does not check again.
 
-final class EncodingTables: Sendable {
-    let family: PreTokenizerKind
+import CQuernText
+
+final class EncodingTables: @unchecked Sendable {
+    let family: qt_family
     let normalizes: Bool
     let ignoresMerges: Bool
     let bosTokenID: TokenID?
@@ -15,12 +17,11 @@ final class EncodingTables: Sendable {
     let tokens: TokenList
     let kinds: [TokenKind]
     let addedTokens: AddedTokens
-    let pairs: PairTable
-    let words: WordTable
-    let characters: CharacterTokens
-    let joins: JoinFilter
-    /// byte → token; -1 for bytes the vocabulary lacks, which the reference drops.
-    let initial: Slab<TokenID>
+    let merges: MergeTables
+    private let vocabulary: WordTable
+    private let joins: JoinFilter
+    /// What qt_encode reads. Its pointers live as long as the tables above.
+    let words: UnsafePointer<qt_tables>
     /// Length in bytes by token.
     let lengths: Slab<UInt32>
     /// The vocabulary lacks single bytes (SmolLM2): pieces that hold one have gaps and are merged as a whole.
@@ -33,7 +34,7 @@ final class EncodingTables: Sendable {
 
     /// - Parameter definition: validated.
     init(_ definition: TokenizerDefinition) {
-        family = definition.preTokenizer
+        family = definition.preTokenizer.family
         normalizes = definition.normalizer == .nfc
         ignoresMerges = definition.ignoresMerges
         bosTokenID = definition.bosTokenID
@@ -44,25 +45,33 @@ final class EncodingTables: Sendable {
         kinds = definition.kinds
         addedTokens = AddedTokens(definition)
         let initial = Self.initialTokens(definition)
-        self.initial = Slab(initial)
         lacksBytes = initial.contains { $0 < 0 }
         isOrdered = Self.isOrdered(definition)
         lengths = Slab(tokens.count)
         for id in tokens.indices { lengths.base[id] = UInt32(tokens.range(id).count) }
-        pairs = PairTable(definition.merges, initial: initial)
+        let pairs = PairTable(definition.merges, initial: initial)
         let compiled = definition.compiled ?? CompiledFacts(definition, initial: initial, pairs: pairs, isOrdered: isOrdered)
-        characters = CharacterTokens(compiled.characters)
+        merges = MergeTables(pairs, initial: Slab(initial), characters: lacksBytes ? nil : CharacterTokens(compiled.characters))
         joins = JoinFilter(compiled.joins)
-        words = Self.words(definition, isReachable: compiled.isReachable)
+        vocabulary = Self.words(definition, isReachable: compiled.isReachable)
+        let words = UnsafeMutablePointer<qt_tables>.allocate(capacity: 1)
+        words.initialize(
+            to: qt_tables(
+                merges: merges.loop, words: vocabulary.slots.base, word_mask: vocabulary.mask,
+                joins: lacksBytes || ignoresMerges ? nil : joins.bits,
+                longest: ignoresMerges ? WordTable.maxLength : 64))
+        self.words = UnsafePointer(words)
         longWords = ignoresMerges ? Self.longWords(definition) : []
     }
+
+    deinit { words.deallocate() }
 
     private static func words(_ definition: TokenizerDefinition, isReachable: [Bool]) -> WordTable {
         let words = WordTable(capacity: definition.tokens.count)
         definition.tokens.bytes.withUnsafeBufferPointer { bytes in
             for id in definition.tokens.indices where definition.kinds[id] == .normal && isReachable[id] {
                 let range = definition.tokens.range(id)
-                guard range.count <= WordKey.maxLength else { continue }
+                guard range.count <= WordTable.maxLength else { continue }
                 words.insert(bytes.baseAddress! + range.lowerBound, range.count, TokenID(id))
             }
         }
@@ -72,7 +81,7 @@ final class EncodingTables: Sendable {
     private static func longWords(_ definition: TokenizerDefinition) -> [TokenID] {
         let tokens = definition.tokens
         return tokens.indices
-            .filter { definition.kinds[$0] == .normal && tokens.range($0).count > WordKey.maxLength }
+            .filter { definition.kinds[$0] == .normal && tokens.range($0).count > WordTable.maxLength }
             .sorted { tokens[$0].lexicographicallyPrecedes(tokens[$1]) }
             .map { TokenID($0) }
     }
@@ -106,6 +115,18 @@ final class EncodingTables: Sendable {
         for (rank, merge) in definition.merges.enumerated() { made[Int(merge.result)] = Int32(rank) }
         return definition.merges.enumerated().allSatisfy { rank, merge in
             made[Int(merge.left)] < Int32(rank) && made[Int(merge.right)] < Int32(rank)
+        }
+    }
+}
+
+extension PreTokenizerKind {
+    fileprivate var family: qt_family {
+        switch self {
+        case .qwen2: QT_QWEN2
+        case .qwen35: QT_QWEN35
+        case .llama3: QT_LLAMA3
+        case .gpt2: QT_GPT2
+        case .smollm2: QT_SMOLLM2
         }
     }
 }

@@ -9,6 +9,8 @@ struct JoinFilter: @unchecked Sendable {
     private static let bitCount: UInt32 = 19
     static let wordCount = 1 << Int(bitCount - 6)
     private let words: Slab<UInt64>
+    /// For qt_encode.
+    var bits: UnsafePointer<UInt64> { UnsafePointer(words.base) }
 
     init(_ bits: [UInt64]) { words = Slab(bits) }
 
@@ -41,12 +43,5 @@ struct JoinFilter: @unchecked Sendable {
 
     @inline(__always) private static func place(_ window: UInt32) -> Int {
         Int(truncatingIfNeeded: (window &* 0x9E37_79B1) >> (32 - bitCount))
-    }
-
-    /// Whether some token may reach across the boundary in the middle of the four bytes at `bytes`, of which the second and
-    /// third are not ASCII and the third begins a character.
-    @inline(__always) func mayJoin(_ bytes: UnsafePointer<UInt8>) -> Bool {
-        let place = Self.place(UInt32(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: UInt32.self)))
-        return words.base[place >> 6] >> UInt64(place & 63) & 1 != 0
     }
 }
