@@ -58,11 +58,13 @@ let package = Package(
             "QuernTensor", "QuernModel", "QuernCheckpoint", "QuernGrammar",
             .product(name: "DequeModule", package: "swift-collections"),
         ]),
-        target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernGrammar", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
+        target("Quern", [
+            "QuernTokenizer", "QuernTemplate", "QuernGrammar", "QuernEngine", "QuernPlanner", "QuernModel", "QuernCheckpoint", "QuernJSON",
+        ]),
         target("QuernAPI", ["QuernJSON"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernGrammar", "QuernTemplate", "QuernTensor", "QuernTokenizer",
+            "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOExtras", package: "swift-nio-extras"),
@@ -108,7 +110,7 @@ let package = Package(
         tests("QuernEngineTests", [
             "QuernEngine", "QuernCheckpoint", "QuernGrammar", "QuernModel", "QuernTensor", "QuernJSON", "TestSupport",
         ]),
-        tests("QuernTests", ["Quern", "QuernEngine", "QuernGrammar", "QuernTemplate", "QuernJSON", "QuernTokenizer", "TestSupport"]),
+        tests("QuernTests", ["Quern", "QuernEngine", "QuernPlanner", "QuernModel", "QuernGrammar", "QuernTemplate", "QuernJSON", "QuernTokenizer", "TestSupport"]),
         tests("QuernMeasureTests", ["QuernMeasure", "QuernJSON", "TestSupport"]),
         tests("CommandTests", ["QuernJSON", "TestSupport"]),
         tests("DaemonTests", ["QuernJSON", "TestSupport"]),

@@ -42,7 +42,7 @@ extension LoadedModel {
             case .finished(.cancelled, _, _): throw .shuttingDown
             case .finished(_, let usage, let timings): return Embedding(vector: vector, usage: usage, timings: timings)
             case .failed(let error): throw RequestError(error)
-            case .started, .progress, .promptLogprobs, .logprobs, .token: break
+            case .started, .progress, .promptLogprobs, .logprobs, .computed, .token: break
             }
         }
         throw .shuttingDown     // the stream ended with its task

@@ -51,6 +51,8 @@ public final class LoadedModel: Sendable {
     public let generationDefaults: GenerationDefaults
     /// Constraints compiled for this model; nil without a tokenizer.
     public let grammars: GrammarStore?
+    /// What its answers are compared with; nil when nobody asked.
+    public let device: TargetDevice?
     let engine: Engine
     private let endTokens: Set<TokenID>
 
@@ -58,20 +60,22 @@ public final class LoadedModel: Sendable {
     ///
     /// - Parameters:
     ///   - name: what clients call it; nil takes the file's or directory's name.
+    ///   - device: what its answers are compared with.
     ///   - progress: fraction loaded, 0...1.
     /// - Throws: `CheckpointError`, `TokenizerError`, `EngineError` or `SystemError`.
     public static func load(
-        path: String, name: String? = nil, options: LoadOptions = LoadOptions(),
+        path: String, name: String? = nil, options: LoadOptions = LoadOptions(), device: TargetDevice? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws -> LoadedModel {
         let checkpoint = try openCheckpoint(path: path)
-        return try LoadedModel(checkpoint, name: name, options: options, progress: progress)
+        return try LoadedModel(checkpoint, name: name, options: options, device: device, progress: progress)
     }
 
     public init(
-        _ checkpoint: any Checkpoint, name: String? = nil, options: LoadOptions = LoadOptions(),
+        _ checkpoint: any Checkpoint, name: String? = nil, options: LoadOptions = LoadOptions(), device: TargetDevice? = nil,
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
+        self.device = device
         let definition = try checkpoint.tokenizerDefinition()
         var options = options
         options.tokenCount = definition?.tokens.count
@@ -117,6 +121,7 @@ public final class LoadedModel: Sendable {
         generation.topLogprobs = request.topLogprobs
         generation.scoresPrompt = request.scoresPrompt
         generation.reportsProgress = request.reportsProgress
+        generation.reportsWork = device?.isPaced == true
         generation.priority = request.priority
         generation.domain = request.domain
         generation.guidance = request.guidance
@@ -134,7 +139,7 @@ public final class LoadedModel: Sendable {
             let (id, events) = try engine.submit(request.generation)
             return TextGeneration(
                 id: id, events: events, engine: engine, promptCount: request.generation.prompt.count,
-                detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop)
+                detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop, device: device)
         } catch {
             throw RequestError(error)
         }

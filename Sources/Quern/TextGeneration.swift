@@ -1,6 +1,6 @@
 // The events of one request as text.
 //
-// Owns: detokenizing and stop strings. Invariants: never half a scalar, never a part of a stop string; exactly one
+// Owns: detokenizing, stop strings, and waiting for the pace of a device. Invariants: never half a scalar, never a part of a stop string; exactly one
 // terminal event (`finished` or `failed`), last; ending the iteration early cancels the request.
 import QuernEngine
 import QuernTokenizer
@@ -29,6 +29,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
     let promptCount: Int
     let detokenizer: Detokenizer?
     let stop: [String]
+    let device: TargetDevice?
 
     /// Ends the request at the next step.
     public func cancel() { engine.cancel(id) }
@@ -36,7 +37,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> Iterator {
         Iterator(
             id: id, events: events.makeAsyncIterator(), engine: engine, promptCount: promptCount,
-            detokenizer: detokenizer, filter: StopFilter(stop))
+            detokenizer: detokenizer, filter: StopFilter(stop), device: device)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -46,13 +47,15 @@ public struct TextGeneration: AsyncSequence, Sendable {
         let promptCount: Int
         var detokenizer: Detokenizer?
         var filter: StopFilter
+        let device: TargetDevice?
+        private var pace: Pace?
         private var isStopped = false
         private var tokenCount = 0
         private var pending: TextEvent?
 
         init(
             id: UInt64, events: AsyncStream<GenerationEvent>.Iterator, engine: Engine, promptCount: Int,
-            detokenizer: Detokenizer?, filter: StopFilter
+            detokenizer: Detokenizer?, filter: StopFilter, device: TargetDevice?
         ) {
             self.id = id
             self.events = events
@@ -60,6 +63,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
             self.promptCount = promptCount
             self.detokenizer = detokenizer
             self.filter = filter
+            self.device = device
         }
 
         public mutating func next() async -> TextEvent? { await next(isolation: #isolation) }
@@ -72,6 +76,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
             while let event = await events.next(isolation: actor) {
                 switch event {
                 case .started(let cached):
+                    pace = Pace(start: .now)
                     return .started(promptTokens: promptCount, cachedTokens: cached)
                 case .progress(let count):
                     return .progress(count)
@@ -80,6 +85,9 @@ public struct TextGeneration: AsyncSequence, Sendable {
                 case .logprobs(let logprobs):
                     if isStopped { continue }
                     return .logprobs(logprobs)
+                case .computed(let work):
+                    // A cancelled task does not wait.
+                    if !isStopped, let due = due(after: work) { try? await Task.sleep(until: due, clock: .continuous) }
                 case .token(let token):
                     if isStopped { continue }
                     tokenCount += 1
@@ -103,6 +111,12 @@ public struct TextGeneration: AsyncSequence, Sendable {
                 }
             }
             return nil
+        }
+
+        /// When the device would have done `work`.
+        private mutating func due(after work: EngineWork) -> ContinuousClock.Instant? {
+            guard let device else { return nil }
+            return pace?.next(after: device.seconds(work), now: .now)
         }
 
         /// The incomplete character and the held-back text, at the end of the completion.

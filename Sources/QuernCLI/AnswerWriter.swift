@@ -41,6 +41,15 @@ extension Service {
             format: "%@%@: %d prompt tokens at %.1f tok/s, %d generated at %.1f tok/s", modelID, isDaemon ? " (daemon)" : "",
             Int(timings["prompt_n"]?.intValue ?? 0), timings["prompt_per_second"]?.doubleValue ?? 0,
             Int(timings["predicted_n"]?.intValue ?? 0), timings["predicted_per_second"]?.doubleValue ?? 0)
-        Terminal.note(line)
+        Terminal.note(line + projection(timings))
+    }
+
+    /// What the named device would generate; empty when none was named.
+    private func projection(_ timings: JSONValue) -> String {
+        guard let projected = timings["projected"], let device = projected["device"]?.stringValue else { return "" }
+        return String(
+            format: "; %@: %.1f tok/s (%.1f to %.1f), bound by %@%@", device, projected["expected"]?.doubleValue ?? 0,
+            projected["low"]?.doubleValue ?? 0, projected["high"]?.doubleValue ?? 0, projected["bottleneck"]?.stringValue ?? "",
+            timings["simulated"] == true ? ", simulated" : "")
     }
 }

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Glibc
 import Quern
+import QuernCheckpoint
 import QuernEngine
 import QuernServer
 import QuernTensor
@@ -47,11 +48,16 @@ struct LoadingOptions: ParsableArguments {
     }
 
     /// Loads with a progress bar on stderr.
-    func load(_ path: String, _ settings: Settings, maxSequences: Int = 1) throws -> LoadedModel {
+    ///
+    /// - Parameter device: what the model has to fit, and is compared with.
+    func load(_ path: String, _ settings: Settings, maxSequences: Int = 1, on device: ServedDevice? = nil) throws -> LoadedModel {
         var options = loadOptions(settings)
         options.maxSequences = maxSequences
+        let checkpoint = try openCheckpoint(path: path)
+        let place = try device?.place(checkpoint, named: checkpoint.displayName, &options, hostBudget: MemoryLimit.bytes() / 10 * 9)
+        if let refusal = place?.refusal { throw Failure(status: 65, message: refusal) }
         let bar = Terminal.isInteractive ? ProgressReport("loading") : nil
-        let model = try LoadedModel.load(path: path, options: options) { bar?.update($0) }
+        let model = try LoadedModel(checkpoint, options: options, device: place?.target) { bar?.update($0) }
         bar?.finish()
         return model
     }

@@ -28,6 +28,8 @@ final class Compute {
     let experts: ExpertBuffers?
     let logits: Floats      // [maxLogitRows, vocabularySize]
     let spareLogits: Floats // [vocabularySize]: for a sampler that must leave the row as it is
+    /// Bytes of routed experts read since the start.
+    var expertBytes = 0
     private let arena: Arena
 
     init(

@@ -32,6 +32,8 @@ final class Decoder {
     let shape: HeadShape
     /// Bytes of weights read by one decode step.
     let weightBytesPerStep: Int
+    /// Those of them in the experts that one token chooses.
+    let expertBytesPerToken: Int
     /// Multiply-accumulates with weights of one token that needs logits.
     let weightsPerStep: Int
     private let arena: Arena
@@ -51,6 +53,10 @@ final class Decoder {
         try loader.finish()
         weightsPerStep = loader.loadedWeightCount - (config.tiesEmbeddings ? 0 : embedding.matrix.rows * embedding.matrix.columns)
         weightBytesPerStep = loader.loadedByteCount - (config.tiesEmbeddings ? 0 : embedding.matrix.byteCount)
+        expertBytesPerToken = layers.reduce(0) { sum, layer in
+            guard case .mixture(let mixture) = layer.channelMixer else { return sum }
+            return sum + mixture.byteCountPerExpert * (config.experts?.expertsPerToken ?? 0)
+        }
     }
 
     /// Computes the residual stream after the last layer of every token of the step, in `compute.hidden`.

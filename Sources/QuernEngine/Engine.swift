@@ -35,6 +35,9 @@ public struct EngineOptions: Sendable {
     public var instructionSet: String?
 
     public init() {}
+
+    /// Memory that keys and values may take when nobody says otherwise: two GiB, on a machine with four times as much.
+    public static var defaultCacheByteLimit: Int { min(2 << 30, Int(clamping: ProcessInfo.processInfo.physicalMemory / 4)) }
 }
 
 /// Arithmetic of the linear layers.
@@ -116,7 +119,18 @@ public final class Engine: Sendable {
 
     /// Bytes that loading `checkpoint` will take: weights, and keys and values of every sequence at full length. Reads no weights.
     public static func memoryEstimate(_ checkpoint: any Checkpoint, options: EngineOptions) throws -> Int {
-        try EngineLoader.memoryEstimate(checkpoint.config, options)
+        try EngineLoader.memoryEstimate(checkpoint, options)
+    }
+
+    /// Those of them that are weights.
+    public static func weightEstimate(_ checkpoint: any Checkpoint, options: EngineOptions) -> Int {
+        EngineLoader.weightEstimate(checkpoint, options)
+    }
+
+    /// Tokens a sequence may have.
+    /// - Throws: `EngineError` when `options` ask for more than the model allows.
+    public static func contextLength(_ checkpoint: any Checkpoint, options: EngineOptions) throws -> Int {
+        try EngineLoader.context(options, checkpoint.config)
     }
 
     /// Queues a request.

@@ -52,16 +52,21 @@ struct EngineLoader {
         return EngineLoader(loop: loop, info: info)
     }
 
-    /// Weights of 8 bits with a half-precision scale per 32, or of 32; f32 keeps four bytes each.
-    static func memoryEstimate(_ config: ModelConfig, _ options: EngineOptions) throws -> Int {
+    /// An archive's weights as they are stored; others get 8 bits with a half-precision scale per 32, and f32 four bytes each.
+    static func weightEstimate(_ checkpoint: any Checkpoint, _ options: EngineOptions) -> Int {
+        let count = checkpoint.config.parameterCount
+        guard options.precision != .float32 else { return count * 4 }
+        return checkpoint is Archive ? checkpoint.tensors.reduce(0) { $0 + $1.byteCount } : count / 16 * 17
+    }
+
+    static func memoryEstimate(_ checkpoint: any Checkpoint, _ options: EngineOptions) throws -> Int {
+        let config = checkpoint.config
         let blocksPerSequence = (try context(options, config) + KVStorage.blockSize - 1) / KVStorage.blockSize
         let format = options.precision == .float32 ? .float32 : options.cacheFormat
         let blocks = blockCount(
             config, perSequence: blocksPerSequence, sequences: max(1, options.maxSequences), format: format,
             byteLimit: options.cacheByteLimit)
-        let cacheBytes = blocks * bytesPerBlock(config, format)
-        let weightBytes = options.precision == .float32 ? config.parameterCount * 4 : config.parameterCount / 16 * 17
-        return weightBytes + cacheBytes
+        return weightEstimate(checkpoint, options) + blocks * bytesPerBlock(config, format)
     }
 
     private static func bytesPerBlock(_ config: ModelConfig, _ format: KVFormat) -> Int {
@@ -70,7 +75,7 @@ struct EngineLoader {
             format: format)
     }
 
-    private static func context(_ options: EngineOptions, _ config: ModelConfig) throws -> Int {
+    static func context(_ options: EngineOptions, _ config: ModelConfig) throws -> Int {
         guard let wanted = options.contextLength else { return min(config.contextLength, defaultContextLength) }
         guard wanted > 0 && wanted <= config.contextLength else {
             throw EngineError.contextOutOfRange(wanted, limit: config.contextLength)
@@ -78,15 +83,12 @@ struct EngineLoader {
         return wanted
     }
 
-    /// Memory that keys and values may take when nobody says otherwise, on a machine with four times as much.
-    static let defaultCacheByteLimit = 2 << 30
-
     /// Enough for every sequence at full length within the limit, and never less than one full sequence. Untouched blocks
     /// cost no memory: the mapping is filled on first use.
     private static func blockCount(
         _ config: ModelConfig, perSequence: Int, sequences: Int, format: KVFormat, byteLimit: Int?
     ) -> Int {
-        let budget = byteLimit ?? min(defaultCacheByteLimit, Int(clamping: ProcessInfo.processInfo.physicalMemory / 4))
+        let budget = byteLimit ?? EngineOptions.defaultCacheByteLimit
         return max(perSequence, min(perSequence * sequences, budget / max(1, bytesPerBlock(config, format))))
     }
 }

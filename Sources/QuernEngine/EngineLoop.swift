@@ -13,6 +13,7 @@ final class EngineLoop {
     private var step: StepBatch
     private var isDraining = false
     private var totals = EngineStatistics()
+    private var meter: WorkMeter
     private let clock = ContinuousClock()
     /// Logits beyond belong to padding rows of the embedding.
     private let tokenCount: Int
@@ -25,6 +26,7 @@ final class EngineLoop {
         self.compute = compute
         self.memory = memory
         self.scheduler = scheduler
+        meter = WorkMeter(decoder, memory: memory, headRows: compute.maxLogitRows)
         step = try StepBatch(capacity: compute.maxTokens, maxRuns: memory.sequenceSlots)
     }
 
@@ -41,6 +43,7 @@ final class EngineLoop {
             if step.count > 0 {
                 decoder.forward(step, memory: memory, compute: compute)
                 totals.steps += 1
+                meter.add(step, expertBytes: compute.expertBytes)
                 scheduler.shareComputed()
                 deliver()
             }
@@ -54,7 +57,7 @@ final class EngineLoop {
         while let late = scheduler.removeExpired(now: now) {
             fail(late.sink, .queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
         }
-        scheduler.admit(now: now)
+        scheduler.admit(now: now, work: meter.total)
     }
 
     private func handle(_ command: EngineCommand) {
@@ -74,7 +77,7 @@ final class EngineLoop {
 
     /// Hands every sequence what the step computed for it, and lets go of those that are over.
     private func deliver() {
-        let now = clock.now
+        let (now, work) = (clock.now, meter.total)
         for (index, token) in scheduler.pooledTokens {
             let state = decoder.finalState(of: token, compute: compute)
             scheduler.update(index) { $0.pooled?.add(state) }
@@ -82,7 +85,7 @@ final class EngineLoop {
         projectRows { row, index in
             let logits = row.slice(from: 0, count: tokenCount)
             let (sequence, purpose) = scheduler.logitUses[index]
-            scheduler.update(sequence) { $0.take(logits, for: purpose, compute: compute, now: now) }
+            scheduler.update(sequence) { $0.take(logits, for: purpose, compute: compute, now: now, work: work) }
             if purpose == .nextToken { totals.generatedTokens += 1 }
         }
         scheduler.updateAll { $0.reportPrompt() }
@@ -112,7 +115,7 @@ final class EngineLoop {
     }
 
     private func finish(_ sequence: SequenceState, _ reason: FinishReason) {
-        sequence.sink.yield(.finished(reason, sequence.usage(), sequence.timings(now: clock.now)))
+        sequence.sink.yield(.finished(reason, sequence.usage(), sequence.timings(now: clock.now, work: meter.total)))
         sequence.sink.finish()
     }
 
@@ -123,6 +126,7 @@ final class EngineLoop {
 
     private func statistics() -> EngineStatistics {
         var snapshot = totals
+        snapshot.work = meter.total
         snapshot.runningSequences = scheduler.running.count
         snapshot.waitingSequences = scheduler.waitingCount
         snapshot.preemptions = scheduler.preemptions

@@ -10,6 +10,8 @@ public struct EngineStatistics: Sendable, Equatable {
     public var generatedTokens = 0
     public var finishedSequences = 0
     public var steps = 0
+    /// What those steps read, wrote and computed.
+    public var work = EngineWork()
     public var preemptions = 0
     public var freeBlocks = 0
     /// Free blocks that hold a prefix to use again.

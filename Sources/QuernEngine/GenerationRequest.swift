@@ -19,6 +19,8 @@ public struct GenerationRequest: Sendable {
     public var scoresPrompt = false
     /// Tell how much of the prompt is computed while it is.
     public var reportsProgress = false
+    /// Tell what was computed for every token.
+    public var reportsWork = false
     /// Pool the prompt's final hidden states; nothing is generated.
     public var pooling: Pooling?
     public var priority = Priority.normal
@@ -66,6 +68,8 @@ public struct Timings: Sendable, Equatable {
     public var promptMS = 0.0
     /// Decode: from the first generated token to the last.
     public var predictedMS = 0.0
+    /// What the engine did for all sequences in the time of `predictedMS`.
+    public var predictedWork = EngineWork()
     public var promptCount = 0
     public var predictedCount = 0
 
@@ -81,6 +85,8 @@ public enum GenerationEvent: Sendable {
     case promptLogprobs([TokenLogprobs])
     /// Of the next token, before it; also of a stop token, which is not delivered itself.
     case logprobs(TokenLogprobs)
+    /// What the engine did for all sequences since this one was started, or since its last token; comes before a token.
+    case computed(EngineWork)
     case token(TokenID)
     /// The pooled prompt, of length one.
     case embedding([Float])

@@ -5,6 +5,7 @@ import QuernAPI
 import QuernEngine
 import QuernJSON
 import QuernModel
+import QuernPlanner
 
 /// Who asks, as far as the engine cares.
 struct Sender: Sendable {
@@ -137,7 +138,10 @@ extension APIError {
 }
 
 extension Measurements {
-    init(_ usage: Usage, _ timings: Timings) {
+    /// - Parameters:
+    ///   - roofline: bytes per second that the device in use reads at most.
+    ///   - device: what the answer is compared with.
+    init(_ usage: Usage, _ timings: Timings, roofline: Double? = nil, device: TargetDevice? = nil) {
         self.init()
         promptTokens = usage.promptTokens
         cachedTokens = usage.cachedTokens
@@ -145,5 +149,27 @@ extension Measurements {
         queueMS = timings.queueMS
         promptMS = timings.promptMS
         predictedMS = timings.predictedMS
+        let work = timings.predictedWork
+        bytesRead = work.weightBytesRead &+ work.stateBytesRead
+        self.roofline = roofline
+        projection = device.map { Projection(timings, on: $0) }
+    }
+}
+
+extension Measurements.Projection {
+    /// Decoding alone, without prompts of others in between. An answer of one token is given the rate of a second one.
+    init(_ timings: Timings, on device: TargetDevice) {
+        var work = StepWork(timings.predictedWork)
+        (work.promptTokens, work.promptPositions) = (0, 0)
+        let decoded = timings.predictedCount - 1
+        let hasDecoded = decoded > 0 && work.sequences > 0
+        if !hasDecoded {
+            work = StepWork(sequences: 1, positions: timings.promptCount + 1, promptTokens: 0, promptPositions: 0)
+        }
+        let seconds = device.projection.seconds(work)
+        self.init(
+            device: device.projection.profile.id, tokens: hasDecoded ? decoded : 1,
+            seconds: (seconds.low, seconds.expected, seconds.high), bottleneck: device.projection.bottleneck(work).rawValue,
+            isSimulated: device.isPaced)
     }
 }

@@ -13,11 +13,12 @@ public final class LocalService: Sendable {
     private let surface: HTTPSurface
     private let group = MultiThreadedEventLoopGroup.singleton
 
-    public init(_ model: LoadedModel, version: String, limits: ServerLimits = ServerLimits()) {
+    /// - Parameter device: the device in use, which figures are held against.
+    public init(_ model: LoadedModel, version: String, limits: ServerLimits = ServerLimits(), device: DeviceWalls? = nil) {
         // The command reports errors itself; a second report by the service would only confuse.
         let silent = Logger(label: "quern") { _ in SwiftLogNoOpLogHandler() }
         surface = HTTPSurface(
-            Surface(models: ModelRegistry(model, logger: silent), limits: limits, version: version), logger: silent)
+            Surface(models: ModelRegistry(model, logger: silent), limits: limits, version: version, device: device), logger: silent)
     }
 
     /// A connected stream socket, whose other end is served until either side closes. The caller owns it.

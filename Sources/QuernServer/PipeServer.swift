@@ -72,23 +72,27 @@ struct PipeServer: Sendable {
         _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws {
         let peer = try? await PeerCredentials.of(channel).get()
-        let logger = logger.naming(peer)
+        let logger = logger.naming(peer).naming(backend.model.device)
         let generation = try backend.model.generate(await backend.request(request, from: Sender(userID: peer?.userID)))
-        channel.closeFuture.whenComplete { _ in generation.cancel() }
-        var hasWritten = false
-        for await event in generation {
-            switch event {
-            case .started, .progress, .promptLogprobs, .logprobs: break
-            case .text(let piece, _) where !piece.isEmpty:
-                hasWritten = true
-                try await outbound.write(ByteBuffer(string: piece))
-            case .text: break
-            case .finished(let reason, let usage, let timings): logger.logCompletion(reason, usage, timings)
-            case .failed(let error):
-                logger.error("pipe request failed", metadata: ["error": "\(error)"])
-                if !hasWritten { throw error }
+        let delivery = Task {
+            var hasWritten = false
+            for await event in generation {
+                switch event {
+                case .started, .progress, .promptLogprobs, .logprobs: break
+                case .text(let piece, _) where !piece.isEmpty:
+                    hasWritten = true
+                    try await outbound.write(ByteBuffer(string: piece))
+                case .text: break
+                case .finished(let reason, let usage, let timings): logger.logCompletion(reason, usage, timings)
+                case .failed(let error):
+                    logger.error("pipe request failed", metadata: ["error": "\(error)"])
+                    if !hasWritten { throw error }
+                }
             }
         }
+        // Cancelling the task cancels the generation, and ends a wait for a device's pace.
+        channel.closeFuture.whenComplete { _ in delivery.cancel() }
+        try await withTaskCancellationHandler { try await delivery.value } onCancel: { delivery.cancel() }
     }
 }
 

@@ -1,6 +1,8 @@
 // One log line per answer. Never prompt or completion text.
 import Logging
+import Quern
 import QuernEngine
+import QuernPlanner
 
 extension Logger {
     func logCompletion(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) {
@@ -24,6 +26,14 @@ extension Logger {
         var copy = self
         copy[metadataKey: "uid"] = "\(peer.userID)"
         copy[metadataKey: "pid"] = "\(peer.processID)"
+        return copy
+    }
+
+    /// Lines about answers at a device's pace.
+    func naming(_ device: TargetDevice?) -> Logger {
+        guard let device, device.isPaced else { return self }
+        var copy = self
+        copy[metadataKey: "simulated"] = "\(device.projection.profile.id)"
         return copy
     }
 }

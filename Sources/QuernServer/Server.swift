@@ -15,7 +15,7 @@ public enum QuernServer {
     ///   - memoryBudget: most bytes that models may take together.
     ///   - endpoint: paths whose lock is held; the caller gives it up afterwards.
     ///   - page: where to listen for browsers of this machine, if anywhere.
-    ///   - device: the machine's limits, for the page.
+    ///   - device: the device in use, which figures are held against.
     /// - Throws: what loading a model at start throws, or what keeps the sockets from being opened.
     public static func run(
         _ models: [ModelSpecification], memoryBudget: Int, at endpoint: SocketEndpoint, version: String,

@@ -53,7 +53,7 @@ struct Surface: Sendable {
     let models: ModelRegistry
     let limits: ServerLimits
     let version: String
-    /// What the machine could do at most, when that was measured.
+    /// The device in use: the one that was named, else this host once it was measured.
     var device: DeviceWalls?
     let metrics = Metrics()
     /// In seconds since 1970.
@@ -67,7 +67,7 @@ struct Surface: Sendable {
     }
 
     func backend(_ lease: ModelLease) -> Backend {
-        Backend(model: lease.model, limits: limits, version: version, metrics: metrics)
+        Backend(model: lease.model, limits: limits, version: version, metrics: metrics, roofline: device?.readBandwidth)
     }
 }
 
@@ -77,6 +77,12 @@ struct Backend: Sendable {
     let limits: ServerLimits
     let version: String
     let metrics: Metrics
+    /// Bytes per second that the device in use reads at most.
+    var roofline: Double?
 
     var fingerprint: String { "quern-\(version)-\(model.info.precision.rawValue)-\(model.info.instructionSet)" }
+
+    func recorder(_ logger: Logger) -> AnswerRecorder {
+        AnswerRecorder(logger: logger.naming(model.device), metrics: metrics, roofline: roofline, device: model.device)
+    }
 }

@@ -25,6 +25,9 @@ public struct Routing: @unchecked Sendable {
         return Int(handle.first[expert])..<Int(handle.first[expert + 1])
     }
 
+    /// Experts that at least one token chose.
+    public var chosenCount: Int { (0..<experts).count { handle.first[$0] < handle.first[$0 + 1] } }
+
     /// The token of a pair.
     public func token(of pair: Int) -> Int {
         precondition(pair >= 0 && pair < tokens * perToken)
@@ -48,6 +51,8 @@ public struct QuantizedExperts: Sendable {
         self.count = count
     }
 
+    /// Bytes of one expert.
+    public var byteCountPerExpert: Int { gate.byteCount / count + up.byteCount / count + down.byteCount / count }
     /// Columns of gate, rows of one expert in down.
     public var hiddenSize: Int { gate.shape.columns }
     /// How gate wants its input.

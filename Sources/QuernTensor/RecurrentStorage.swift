@@ -62,4 +62,11 @@ public struct SequenceRuns: @unchecked Sendable {
         runs[index].count = Int32(count)
         slots[index] = Int32(slot)
     }
+
+    /// The tokens of run `index`.
+    public func tokens(of index: Int) -> Range<Int> {
+        precondition(index >= 0 && index < capacity)
+        let first = Int(runs[index].first)
+        return first..<(first + Int(runs[index].count))
+    }
 }

@@ -51,15 +51,17 @@ struct ServiceOptions: ParsableArguments {
 
     @OptionGroup var sockets: SocketOptions
     @OptionGroup var loading: LoadingOptions
+    @OptionGroup var target: DeviceOptions
 
     /// - Parameter maxSequences: how many sequences a model in this process computes together.
     func connect(maxSequences: Int) async throws -> Service {
         let settings = try loading.configuration.settings()
         // Loading options describe a model in this process, so they ask for one.
-        if !local, !loading.isGiven, let daemon = try await Service.daemon(sockets.paths(settings).http, serving: model, settings) {
+        if !local, !loading.isGiven, !target.isGiven, let daemon = try await Service.daemon(sockets.paths(settings).http, serving: model, settings) {
             return daemon
         }
-        let loaded = try loading.load(try ModelLocator.resolve(model, settings), settings, maxSequences: maxSequences)
-        return try await Service.inProcess(LocalService(loaded, version: Quern.version))
+        let device = try target.device(settings)
+        let loaded = try loading.load(try ModelLocator.resolve(model, settings), settings, maxSequences: maxSequences, on: device)
+        return try await Service.inProcess(LocalService(loaded, version: Quern.version, device: ProfileLocator.wallsIfReadable(device)))
     }
 }

@@ -70,7 +70,7 @@ extension Top {
     private var readBandwidth: Double? {
         get throws {
             if let bandwidth { return bandwidth * 1e9 }
-            return try ProfileLocator.hostWalls()?.readBandwidth
+            return try ProfileLocator.walls()?.readBandwidth
         }
     }
 }

@@ -30,14 +30,24 @@ enum ProfileLocator {
         return try read(name, id: ((name as NSString).lastPathComponent as NSString).deletingPathExtension)
     }
 
-    /// The limits that `quern calibrate` measured on this host; nil before it did.
-    static func hostWalls() throws -> DeviceWalls? {
-        guard FileManager.default.fileExists(atPath: hostPath) else { return nil }
-        let profile = try profile("host")
-        guard let bandwidth = profile.facts["memory.read"]?.value?.expected else { return nil }
-        // A multiply-accumulate is two operations.
+    /// The device that a model stands for, else this host once it was measured; nil when neither is there.
+    static func walls(_ device: ServedDevice? = nil) throws -> DeviceWalls? {
+        guard device != nil || FileManager.default.fileExists(atPath: hostPath) else { return nil }
+        let profile = try device?.profile ?? profile("host")
+        guard let bandwidth = profile.readBandwidth else { return nil }
         return DeviceWalls(
-            name: profile.name, readBandwidth: bandwidth, multiplyRate: (profile.facts["compute.int8"]?.value?.expected ?? 0) / 2)
+            id: profile.id, name: profile.name, readBandwidth: bandwidth, multiplyRate: profile.multiplyRate ?? 0,
+            memoryBudget: device?.memoryBudget, isPaced: device?.isPaced ?? false)
+    }
+
+    /// The same for what must not fail because this host's profile is of another version: nil and a warning then.
+    static func wallsIfReadable(_ device: ServedDevice?) -> DeviceWalls? {
+        do {
+            return try walls(device)
+        } catch {
+            Terminal.note("quern: warning: \(error); `quern calibrate` makes it anew")
+            return nil
+        }
     }
 
     private static func read(_ path: String, id: String) throws -> DeviceProfile {

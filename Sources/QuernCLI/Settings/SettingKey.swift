@@ -17,7 +17,7 @@ enum SettingKind: Sendable {
 
 /// One setting. The raw value is its key in the file; in the environment it is `QUERN_` and the key in capitals.
 enum SettingKey: String, CaseIterable, Sendable {
-    case socket, model, threads, context, precision, kv, isa
+    case socket, model, threads, context, precision, kv, isa, device, pace
     case pipeSocket = "pipe_socket"
     case maxSequences = "max_sequences"
     case logLevel = "log_level"
@@ -28,7 +28,8 @@ enum SettingKey: String, CaseIterable, Sendable {
 
     var kind: SettingKind {
         switch self {
-        case .socket, .pipeSocket, .model: .text
+        case .socket, .pipeSocket, .model, .device: .text
+        case .pace: .flag
         case .threads: .integer(1...1024)
         case .context: .integer(1...(1 << 24))
         case .precision: .choice(Precision.allCases.map(\.rawValue))

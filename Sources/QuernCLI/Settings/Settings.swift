@@ -61,6 +61,10 @@ struct Settings: Sendable {
         if case .integer(let number)? = entries[key]?.value { number } else { nil }
     }
 
+    func flag(_ key: SettingKey) -> Bool? {
+        if case .flag(let flag)? = entries[key]?.value { flag } else { nil }
+    }
+
     /// `CONFIG.json:7` or `QUERN_THREADS`; nil for a setting that nobody made.
     func origin(_ key: SettingKey) -> String? { entries[key]?.origin }
 }

@@ -26,6 +26,7 @@ struct MixtureOfExperts {
         let width = router.columns
         compute.multiplySmall(router, tokens: tokens, into: buffers.logits)
         compute.kernels.route(buffers.logits, tokens: tokens, normalizes: normalizesWeights, into: buffers.routing)
+        compute.expertBytes &+= buffers.routing.chosenCount * byteCountPerExpert
         switch experts {
         case .int8(let matrices):
             compute.quantize(compute.normed, stride: width, tokens: tokens, for: matrices.input, into: compute.gateInput)
@@ -41,6 +42,14 @@ struct MixtureOfExperts {
         compute.kernels.combine(
             buffers.results, routing: buffers.routing, shared: shared.map { _ in (buffers.shared, buffers.sharedGate) },
             into: compute.hidden, tokens: tokens, width: width, pool: compute.pool)
+    }
+
+    /// Bytes that an expert which some token chose has to be read for.
+    var byteCountPerExpert: Int {
+        switch experts {
+        case .int8(let matrices): matrices.byteCountPerExpert
+        case .float32(let gate, _, let down): 3 * gate.columns * down.columns * 4
+        }
     }
 
     private func forwardInFloat(

@@ -58,9 +58,11 @@ struct Scheduler: ~Copyable {
     }
 
     /// Starts waiting sequences while slots and blocks last; a request more urgent than a running batch one takes its place.
-    mutating func admit(now: ContinuousClock.Instant) {
+    ///
+    /// - Parameter work: what was computed until now.
+    mutating func admit(now: ContinuousClock.Instant, work: EngineWork) {
         while !isBlocked, let index = queue.next(now: now, running: running) {
-            if start(index, now: now) { continue }
+            if start(index, now: now, work: work) { continue }
             guard let victim = victim(for: queue[index].request.priority) else {
                 isBlocked = true
                 return
@@ -76,7 +78,7 @@ struct Scheduler: ~Copyable {
         return running.lastIndex { $0.request.priority == .batch }
     }
 
-    private mutating func start(_ index: Int, now: ContinuousClock.Instant) -> Bool {
+    private mutating func start(_ index: Int, now: ContinuousClock.Instant, work: EngineWork) -> Bool {
         guard !freeSlots.isEmpty else { return false }
         let next = queue[index]
         // At least the last token is computed: its logits are wanted.
@@ -93,6 +95,7 @@ struct Scheduler: ~Copyable {
         if let snapshot { memory.states.copy(snapshot, to: sequence.slot) } else { memory.states.reset(sequence.slot) }
         if sequence.started == nil {
             sequence.started = now
+            sequence.reportedWork = work
             sequence.permit = nil
             sequence.cachedTokens = computedCount
             sequence.sink.yield(.started(cachedTokens: computedCount))

@@ -19,12 +19,14 @@ extension SequenceState {
     }
 
     /// Takes one row of logits, which is scratch afterwards.
-    mutating func take(_ logits: Floats, for purpose: LogitPurpose, compute: Compute, now: ContinuousClock.Instant) {
+    ///
+    /// - Parameter work: what was computed until now.
+    mutating func take(_ logits: Floats, for purpose: LogitPurpose, compute: Compute, now: ContinuousClock.Instant, work: EngineWork) {
         guard outcome == nil else { return }
         switch purpose {
         case .nextToken:
             reportPrompt()
-            sample(logits, compute: compute, now: now)
+            sample(logits, compute: compute, now: now, work: work)
         case .promptScore:
             let token = request.prompt[promptLogprobs.count + 1]
             guard let scores = TokenLogprobs(token, logits: logits, top: request.topLogprobs ?? 0, kernels: compute.kernels) else {
@@ -36,7 +38,7 @@ extension SequenceState {
     }
 
     /// Chooses the next token, delivers it and decides whether the sequence is over.
-    private mutating func sample(_ logits: Floats, compute: Compute, now: ContinuousClock.Instant) {
+    private mutating func sample(_ logits: Floats, compute: Compute, now: ContinuousClock.Instant, work: EngineWork) {
         var row = logits
         if request.topLogprobs != nil {     // these are of the logits as the model made them
             row = compute.spareLogits.slice(from: 0, count: logits.count)
@@ -51,7 +53,11 @@ extension SequenceState {
             outcome = .failed(.numericFault)
             return
         }
-        if firstToken == nil { firstToken = now }
+        if firstToken == nil { (firstToken, firstTokenWork) = (now, work) }
+        if request.reportsWork {
+            sink.yield(.computed(work - reportedWork))
+            reportedWork = work
+        }
         tokens.append(token)
         if let top = request.topLogprobs, let scores = TokenLogprobs(token, logits: logits, top: top, kernels: compute.kernels) {
             sink.yield(.logprobs(scores))

@@ -26,6 +26,9 @@ struct SequenceState {
     var guide: Guide?
     var started: ContinuousClock.Instant?
     var firstToken: ContinuousClock.Instant?
+    /// What the engine had computed by the first token, and what the client was told of.
+    var firstTokenWork = EngineWork()
+    var reportedWork = EngineWork()
     /// Set once, when the sequence is over.
     var outcome: Outcome?
 
@@ -62,12 +65,13 @@ struct SequenceState {
         return usage
     }
 
-    func timings(now: ContinuousClock.Instant) -> Timings {
+    func timings(now: ContinuousClock.Instant, work: EngineWork) -> Timings {
         var timings = Timings()
         let start = started ?? now
         timings.queueMS = milliseconds(start - submitted)
         timings.promptMS = milliseconds((firstToken ?? now) - start)
         timings.predictedMS = firstToken.map { milliseconds(now - $0) } ?? 0
+        if firstToken != nil { timings.predictedWork = work - firstTokenWork }
         timings.promptCount = request.prompt.count
         timings.predictedCount = generatedCount
         return timings

@@ -19,7 +19,11 @@ public struct TopView: Sendable {
     /// The next frame. `seconds` since the daemon started are taken from its own clock.
     public mutating func frame(_ rates: LiveRates, _ metrics: MetricsSnapshot, upSeconds: Double?) -> String {
         history = Array((history + [rates.generationRate]).suffix(width - 22))
-        let what = ["model", "precision", "instruction_set"].compactMap { metrics.label($0, of: "quern_build_info") }.joined(separator: " · ")
+        var parts = ["model", "precision", "instruction_set"].compactMap { metrics.label($0, of: "quern_build_info") }
+        if let device = metrics.label("device", of: "quern_device_info") {
+            parts.append(metrics.label("paced", of: "quern_device_info") == "true" ? "\(device) simulated" : device)
+        }
+        let what = parts.joined(separator: " · ")
         let cacheBytes = metrics["quern_kv_cache_bytes"] ?? 0
         let bandwidth = rates.weightBytesPerSecond
         var lines = [

@@ -20,6 +20,8 @@ public struct MemoryLedger: Sendable, Equatable {
 
     public var total: Double { weights + kv + recurrent + activations + reserve }
 
+    var totalBesideCache: Double { total - kv }
+
     /// Nil when the capacity is unknown.
     public var fits: Bool? { budget.map { total <= $0 } }
 
@@ -34,8 +36,13 @@ public struct MemoryLedger: Sendable, Equatable {
         let process = (engine?.facts.estimate("process.memory")?.expected ?? 0)
             + (engine?.facts.estimate("process.memory.token")?.expected ?? 0) * Double(model.vocabularySize)
         reserve = (profile.facts.estimate("memory.reserve")?.expected ?? 0) * Double(load.chips) + process
+        budget = Self.budget(of: profile).map { $0 * Double(load.chips) }
+    }
+
+    /// Bytes that may be used of one chip.
+    static func budget(of profile: DeviceProfile) -> Double? {
         let share = profile.facts.estimate("memory.share")?.expected ?? Uncalibrated.memoryShare
-        budget = profile.facts.estimate("memory.capacity").map { $0.low * share * Double(load.chips) }
+        return profile.facts.estimate("memory.capacity").map { $0.low * share }
     }
 
     static func weightBytes(_ model: ModelGeometry, _ format: TensorFormat) -> Double {

@@ -25,6 +25,17 @@ public struct DeviceProfile: Sendable, Equatable, CustomStringConvertible {
         return engines.first { $0.name == name }
     }
 
+    /// Bytes per second that kernels read, else the memory's peak; nil when neither is known.
+    public var readBandwidth: Double? { (facts.estimate("memory.read") ?? facts.estimate("memory.bandwidth"))?.expected }
+
+    /// Multiply-accumulates of integers per second, else in bf16; nil when neither is known.
+    public var multiplyRate: Double? { (facts.estimate("compute.int8") ?? facts.estimate("compute.bf16")).map { $0.expected / 2 } }
+
+    /// Bytes that models may take of one chip together, the runtime's reserve left out; nil when its capacity is unknown.
+    public var modelBudget: Double? {
+        MemoryLedger.budget(of: self).map { max(0, $0 - (facts.estimate("memory.reserve")?.expected ?? 0)) }
+    }
+
     /// The most chips that work together.
     public var maxChips: Int { Int(min(facts["chips"]?.value?.expected ?? 1, Double(Workload.limit))) }
 }

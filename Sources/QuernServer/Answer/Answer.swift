@@ -28,8 +28,7 @@ struct Answer: Sendable {
             if case .failed(let error) = event { throw recorder.failed(error) }
             if let part = assemblers[choice].add(event) { choices[choice].append(part) }
             if case .finished(let reason, let usage, let timings) = event {
-                recorder.finished(reason, usage, timings)
-                measured.add(Measurements(usage, timings), sharesPrompt: choice % countPerPrompt != 0)
+                measured.add(recorder.finished(reason, usage, timings), sharesPrompt: choice % countPerPrompt != 0)
                 open -= 1
             }
         }
@@ -37,18 +36,34 @@ struct Answer: Sendable {
             recorder.abandoned()
             throw CancellationError()
         }
-        return Response(response.whole(choices, measured))
+        var whole = Response(response.whole(choices, measured))
+        recorder.mark(&whole)
+        return whole
     }
 }
 
-/// Log and metrics of the sequences of one answer.
+/// Log, metrics and measurements of the sequences of one answer.
 struct AnswerRecorder: Sendable {
     let logger: Logger
     let metrics: Metrics
+    /// Bytes per second that the device in use reads at most.
+    var roofline: Double?
+    /// What answers are compared with.
+    var device: TargetDevice?
 
-    func finished(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) {
+    @discardableResult func finished(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) -> Measurements {
+        // What generates nothing, as an embedding, has no rate.
+        let measured = Measurements(usage, timings, roofline: roofline, device: usage.completionTokens > 0 ? device : nil)
         logger.logCompletion(reason, usage, timings)
-        metrics.record(reason, usage, timings)
+        metrics.record(reason, usage, timings, measured)
+        return measured
+    }
+
+    private static let simulated = HTTPFields.Element.Name("X-Quern-Simulated")
+
+    /// Says in the head of an answer that its speed is a device's and not this host's.
+    func mark(_ response: inout Response) {
+        if device?.isPaced == true, let name = Self.simulated { response.headers[name] = "true" }
     }
 
     /// The client left before the end.

@@ -15,7 +15,9 @@ struct EventStream: Sendable {
 
     func response() -> Response {
         let headers: HTTPFields = [.contentType: "text/event-stream", .cacheControl: "no-cache"]
-        return Response(status: .ok, headers: headers, body: ResponseBody { try await write(to: &$0) })
+        var response = Response(status: .ok, headers: headers, body: ResponseBody { try await write(to: &$0) })
+        answer.recorder.mark(&response)
+        return response
     }
 
     private func write(to writer: inout any ResponseBodyWriter) async throws {
@@ -94,8 +96,7 @@ private struct Telling {
                 index: choice, total: prompt.total, cached: prompt.cached, processed: count,
                 milliseconds: (.now - prompt.start) / .milliseconds(1))
         case .finished(let reason, let usage, let timings):
-            answer.recorder.finished(reason, usage, timings)
-            let one = Measurements(usage, timings)
+            let one = answer.recorder.finished(reason, usage, timings)
             measured.add(one, sharesPrompt: choice % answer.countPerPrompt != 0)
             open -= 1
             isOver = open == 0

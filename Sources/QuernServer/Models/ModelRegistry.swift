@@ -22,6 +22,10 @@ public struct ModelSpecification: Sendable {
     public var idleUnload: Duration?
     /// Load at start instead of with the first request.
     public var preloads: Bool
+    /// What its answers are compared with; nil when no device was named.
+    public var device: TargetDevice?
+    /// Why that device cannot hold it, with the ledger; nil when it can.
+    public var refusal: String?
 
     public init(
         name: String, path: String, options: LoadOptions, estimatedBytes: Int, idleUnload: Duration? = nil, preloads: Bool = false
@@ -167,7 +171,8 @@ actor ModelRegistry {
             let loaded: LoadedModel = try await withCheckedThrowingContinuation { continuation in
                 DispatchQueue.global().async {
                     continuation.resume(with: Result {
-                        try LoadedModel.load(path: specification.path, name: specification.name, options: specification.options)
+                        try LoadedModel.load(
+                            path: specification.path, name: specification.name, options: specification.options, device: specification.device)
                     })
                 }
             }
@@ -200,8 +205,9 @@ actor ModelRegistry {
     /// - Returns: the endings to wait for before its memory is there.
     private func makeRoom(for specification: ModelSpecification) throws(APIError) -> [Task<Void, Never>] {
         let needed = specification.estimatedBytes
-        guard needed <= budget else {
-            throw Self.insufficientMemory(specification.name, needed: needed, available: budget, status: 507)
+        guard needed <= budget, specification.refusal == nil else {
+            throw Self.insufficientMemory(
+                specification.name, needed: needed, available: budget, status: 507, message: specification.refusal)
         }
         var inUse = 0
         var endings: [Task<Void, Never>] = []
@@ -227,10 +233,12 @@ actor ModelRegistry {
         return endings
     }
 
-    private static func insufficientMemory(_ name: String, needed: Int, available: Int, status: Int) -> APIError {
+    private static func insufficientMemory(
+        _ name: String, needed: Int, available: Int, status: Int, message: String? = nil
+    ) -> APIError {
         var error = APIError(
             status: status, type: status == 507 ? "insufficient_memory" : "overloaded_error", code: "insufficient_memory", param: "model",
-            message: "the model \"\(name)\" needs \(needed >> 20) MiB; \(available >> 20) MiB are "
+            message: message ?? "the model \"\(name)\" needs \(needed >> 20) MiB; \(available >> 20) MiB are "
                 + (status == 507 ? "the memory budget" : "left beside models in use"))
         error.details.append("needed_bytes", .int(Int64(needed)))
         error.details.append("available_bytes", .int(Int64(available)))

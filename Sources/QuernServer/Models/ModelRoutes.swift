@@ -24,7 +24,7 @@ extension Surface {
             let used = statuses.filter { $0.state != "unloaded" }.reduce(0) { $0 + $1.specification.estimatedBytes }
             return Response([
                 "object": "list", "budget_bytes": .int(Int64(models.budget)), "used_bytes": .int(Int64(used)),
-                "data": .array(statuses.map(\.report)),
+                "device": device?.json ?? .null, "data": .array(statuses.map(\.report)),
             ])
         }
         router.post("models/load") { request, _ in

@@ -45,18 +45,3 @@ public struct LoopbackAddress: Sendable, Equatable {
 
     public var url: String { "http://\(authorities[0])/" }
 }
-
-/// The limits of the machine that the page draws, from its calibrated profile.
-public struct DeviceWalls: Sendable {
-    public let name: String
-    /// Bytes per second.
-    public let readBandwidth: Double
-    /// Exact integer multiply-accumulates per second.
-    public let multiplyRate: Double
-
-    public init(name: String, readBandwidth: Double, multiplyRate: Double) {
-        self.name = name
-        self.readBandwidth = readBandwidth
-        self.multiplyRate = multiplyRate
-    }
-}

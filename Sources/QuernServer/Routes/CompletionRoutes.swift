@@ -69,7 +69,7 @@ extension Backend {
         connection.whenClosed { group.cancel() }
         let answer = Answer(
             group: group, response: response(format.kind), assemblers: assemblers, countPerPrompt: fields.count,
-            recorder: AnswerRecorder(logger: context.logger.naming(connection.peer), metrics: metrics))
+            recorder: recorder(context.logger.naming(connection.peer)))
         guard fields.stream else { return try await answer.whole() }
         return EventStream(answer: answer, includesUsage: fields.includeUsage, pingInterval: limits.pingInterval).response()
     }

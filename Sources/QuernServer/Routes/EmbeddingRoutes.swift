@@ -25,7 +25,7 @@ extension Surface {
             }
             let task = Task { try await backend.embed(prepared) }
             connection.whenClosed { task.cancel() }
-            let recorder = AnswerRecorder(logger: context.logger.naming(connection.peer), metrics: metrics)
+            let recorder = backend.recorder(context.logger.naming(connection.peer))
             let embeddings: [Embedding]
             do {
                 embeddings = try await task.value
@@ -36,8 +36,7 @@ extension Surface {
             }
             var measured = Measurements()
             for embedding in embeddings {
-                recorder.finished(.length, embedding.usage, embedding.timings)
-                measured.add(Measurements(embedding.usage, embedding.timings), sharesPrompt: false)
+                measured.add(recorder.finished(.length, embedding.usage, embedding.timings), sharesPrompt: false)
             }
             return Response(EmbeddingResponse.list(embeddings.map(\.vector), encoding: wanted.encoding, model: model.info.id, measured))
         }

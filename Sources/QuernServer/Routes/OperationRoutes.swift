@@ -57,6 +57,19 @@ extension Surface {
         text.value("kv_cache_bytes", .gauge, "Memory set aside for keys and values.", sum(\.cacheBytes))
         text.value("prefix_cache_blocks", .gauge, "Free blocks that hold a prefix to use again.", sum(\.cachedBlocks))
         text.value("weights_bytes", .gauge, "Weights one step reads.", sum(\.weightBytes))
+        func total(_ bytes: (EngineWork) -> Int) -> Double {
+            loaded.reduce(0) { $0 + Double(UInt(bitPattern: bytes($1.statistics.work))) }
+        }
+        text.family("read_bytes_total", .counter, "Bytes that forward passes read.", [
+            ([("kind", "weights")], total(\.weightBytesRead)), ([("kind", "state")], total(\.stateBytesRead)),
+        ])
+        text.value("written_bytes_total", .counter, "Keys, values and states that forward passes wrote.", total(\.stateBytesWritten))
+        if let device {
+            text.family("device_info", .gauge, "Constant 1; the device in use is in the labels.", [
+                ([("device", device.id), ("paced", "\(device.isPaced)")], 1),
+            ])
+            text.value("device_read_bytes_per_second", .gauge, "What that device reads at most.", device.readBandwidth)
+        }
         metrics.write(to: &text)
         let process = ProcessFigures()
         text.value("process_cpu_seconds_total", .counter, "Processor time used.", process.cpuSeconds, prefix: "")
@@ -89,12 +102,7 @@ extension Backend {
             "chat_template_problem": model.chatTemplateProblem.map { .string($0) } ?? .null,
             "bos_token": spelling(model.tokenizer?.bosTokenID), "eos_token": spelling(model.tokenizer?.eosTokenID),
             "build_info": .string(version), "system_fingerprint": .string(fingerprint),
-            "device": device.map { device in
-                [
-                    "name": .string(device.name), "read_gb_per_second": .double(device.readBandwidth / 1e9),
-                    "gmac_per_second": .double(device.multiplyRate / 1e9),
-                ]
-            } ?? .null,
+            "device": device?.json ?? .null,
         ]
     }
 }

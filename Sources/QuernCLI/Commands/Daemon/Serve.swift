@@ -13,11 +13,17 @@ struct Serve: AsyncParsableCommand {
             at once. Models named here or, when none is, the `model` setting are loaded at start; models of the configuration \
             file are loaded when a request names them. When memory is short, idle models make room.
 
+            With --device the daemon lives within a device it does not have: the smaller of the two memories sizes the cache of \
+            keys and values and bounds what is admitted, a model that does not fit is refused with the ledger (status 65 at \
+            start, 507 later), and the timings of every answer say what the device would make of it. With --pace tokens wait \
+            until the device would have them; the tokens themselves are the same.
+
             Examples:
               quern serve models/qwen.quern
               quern serve coder.quern chat.quern --memory-budget 6GiB --idle-unload 10m
               quern serve --socket /run/user/1000/q.sock --threads 4
               quern serve models/qwen.quern --http 127.0.0.1:8080
+              quern serve models/qwen.quern --device zhenwu-810e --pace
               curl --unix-socket $SOCK http://localhost/v1/chat/completions \\
                 -H 'Content-Type: application/json' \\
                 -d '{"messages":[{"role":"user","content":"Hello"}]}'
@@ -29,6 +35,7 @@ struct Serve: AsyncParsableCommand {
 
     @OptionGroup var sockets: SocketOptions
     @OptionGroup var loading: LoadingOptions
+    @OptionGroup(title: "A device to stand for") var target: DeviceOptions
 
     @Option(help: "Sequences computed together (default: 64).")
     var maxSequences: Int?
@@ -69,9 +76,12 @@ struct Serve: AsyncParsableCommand {
         logger.logLevel = (logLevel ?? settings.text(.logLevel)).flatMap { Logger.Level(rawValue: $0) } ?? .info
         let endpoint = try SocketEndpoint(sockets.paths(settings), environment: settings.environment)
         defer { endpoint.close() }
+        let device = try target.device(settings)
+        let budget = budget(settings)
+        let models = try ServedModels(self, settings, on: device, hostBudget: budget).specifications
         try await QuernServer.run(
-            try ServedModels(self, settings).specifications, memoryBudget: budget(settings), at: endpoint, version: Quern.version,
-            page: http.flatMap { LoopbackAddress($0) }, device: http == nil ? nil : try ProfileLocator.hostWalls(), logger: logger,
+            models, memoryBudget: min(budget, device?.memoryBudget ?? .max), at: endpoint, version: Quern.version,
+            page: http.flatMap { LoopbackAddress($0) }, device: ProfileLocator.wallsIfReadable(device), logger: logger,
             notifier: ServiceNotifier(environment: settings.environment))
     }
 

@@ -1,6 +1,7 @@
 // Which models `quern serve` serves: those of the command line, then those of the configuration file.
 //
-// Invariant: every path was opened and its header read, so that a missing or malformed file ends the command at once.
+// Invariant: every path was opened and its header read, so that a missing or malformed file, and a model of the start that is too
+// large for the device, end the command at once.
 import Foundation
 import Quern
 import QuernCheckpoint
@@ -11,8 +12,15 @@ import QuernTensor
 struct ServedModels {
     static let defaultSequences = 64
     private(set) var specifications: [ModelSpecification] = []
+    private let device: ServedDevice?
+    private let hostBudget: Int
 
-    init(_ command: Serve, _ settings: Settings) throws {
+    /// - Parameters:
+    ///   - device: what the models have to fit; nil for this host alone.
+    ///   - hostBudget: bytes of this host that models may take.
+    init(_ command: Serve, _ settings: Settings, on device: ServedDevice?, hostBudget: Int) throws {
+        self.device = device
+        self.hostBudget = hostBudget
         var idle = settings.integer(.idleUnload)
         if let text = command.idleUnload, case .integer(let seconds)? = SettingKind.duration.value(of: text) { idle = seconds }
         var options = command.loading.loadOptions(settings)
@@ -52,10 +60,15 @@ struct ServedModels {
         guard !specifications.contains(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
             throw Failure(status: 78, message: "two models are named \"\(name)\"; name them in the configuration file")
         }
-        let estimate = try Engine.memoryEstimate(checkpoint, options: options)
-        specifications.append(ModelSpecification(
+        var options = options
+        let place = try device?.place(checkpoint, named: name, &options, hostBudget: hostBudget)
+        if preloads, let refusal = place?.refusal { throw Failure(status: 65, message: refusal) }
+        let estimate = try Engine.memoryEstimate(checkpoint, options: options) + (place?.workingBytes ?? 0)
+        var specification = ModelSpecification(
             name: name, path: checkpoint.path, options: options, estimatedBytes: estimate, idleUnload: idle.map { .seconds($0) },
-            preloads: preloads))
+            preloads: preloads)
+        (specification.device, specification.refusal) = (place?.target, place?.refusal)
+        specifications.append(specification)
     }
 }
 

@@ -30,10 +30,11 @@ struct Status: AsyncParsableCommand {
         let client = APIClient(peer: .daemon(socket: paths.http))
         _ = try await client.get("/health")
         let models = try await client.get("/v1/models")["data"] ?? .array([])
+        let device = try await client.get("/models")["device"] ?? .null
         if json {
             let report: JSONValue = [
                 "socket": .string(paths.http), "pipe_socket": .string(paths.pipe),
-                "pid": paths.owner.map { .int(Int64($0)) } ?? .null, "models": models,
+                "pid": paths.owner.map { .int(Int64($0)) } ?? .null, "models": models, "device": device,
             ]
             _ = try StandardOutput.write(report.serialized(.pretty) + "\n")
         } else {
@@ -44,7 +45,8 @@ struct Status: AsyncParsableCommand {
                     + "\(meta?["precision"]?.stringValue ?? ""), context \(context), \(meta?["path"]?.stringValue ?? "")"
             }
             let process = paths.owner.map { ", pid \($0)" } ?? ""
-            _ = try StandardOutput.write((["ready on \(paths.http)\(process)"] + lines).joined(separator: "\n") + "\n")
+            let target = device["id"]?.stringValue.map { ", device \($0)\(device["paced"] == true ? " at its pace" : "")" } ?? ""
+            _ = try StandardOutput.write((["ready on \(paths.http)\(process)\(target)"] + lines).joined(separator: "\n") + "\n")
         }
     }
 }
