@@ -5,6 +5,8 @@ public struct Measurements: Sendable {
     public var promptTokens = 0
     public var cachedTokens = 0
     public var completionTokens = 0
+    /// Those of them that came while the model was thinking.
+    public var thinkingTokens = 0
     public var queueMS = 0.0
     public var promptMS = 0.0
     public var predictedMS = 0.0
@@ -20,6 +22,7 @@ public struct Measurements: Sendable {
             cachedTokens += other.cachedTokens
         }
         completionTokens += other.completionTokens
+        thinkingTokens += other.thinkingTokens
         queueMS = max(queueMS, other.queueMS)
         promptMS = max(promptMS, other.promptMS)
         predictedMS = max(predictedMS, other.predictedMS)

@@ -29,7 +29,7 @@ extension AnswerConstraints {
         guard !fields.tools.isEmpty || fields.toolChoice != nil else { return }
         tools = try ToolSet(
             fields.tools, choice: try fields.toolChoice.map { value throws(RequestError) in try ToolChoice(value) } ?? .auto,
-            allowsParallelCalls: fields.allowsParallelCalls)
+            allowsParallelCalls: fields.allowsParallelCalls, places: fields.toolPlaces)
     }
 }
 

@@ -1,43 +1,36 @@
-// One answer of chat completions or completions: its choices and how they are told, whole or streamed.
+// One answer: the generations behind it and the form in which it is told, whole or streamed.
 //
 // Invariant: what is counted and logged is the same for both.
 import Hummingbird
 import Logging
+import NIOCore
 import Quern
 import QuernAPI
 import QuernEngine
-import QuernJSON
 
-struct Answer: Sendable {
+struct Answer<Form: AnswerForm>: Sendable {
     let group: ChoiceGroup
-    let response: CompletionResponse
-    /// One per choice, before its first event.
-    let assemblers: [ChoiceAssembler]
-    /// Choices per prompt.
-    let countPerPrompt: Int
+    /// Before the first event.
+    let form: Form
+    /// Generations of the group.
+    let count: Int
     let recorder: AnswerRecorder
 
-    /// Waits for all choices.
+    /// Waits for all generations.
     func whole() async throws -> Response {
-        var assemblers = assemblers
-        var choices = assemblers.indices.map { ChoicePart(index: $0) }
-        var measured = Measurements()
-        var open = assemblers.count
+        var form = form
+        var open = count
         for await item in group.events {
             guard case .of(let choice, let event) = item else { continue }
             if case .failed(let error) = event { throw recorder.failed(error) }
-            if let part = assemblers[choice].add(event) { choices[choice].append(part) }
-            if case .finished(let reason, let usage, let timings) = event {
-                recorder.finished(reason, usage, timings)
-                measured.add(Measurements(usage, timings), sharesPrompt: choice % countPerPrompt != 0)
-                open -= 1
-            }
+            _ = form.add(event, of: choice)
+            if recorder.note(event) { open -= 1 }
         }
         guard open == 0 else {
             recorder.abandoned()
             throw CancellationError()
         }
-        return Response(response.whole(choices, measured))
+        return Response(form.whole)
     }
 }
 
@@ -45,6 +38,13 @@ struct Answer: Sendable {
 struct AnswerRecorder: Sendable {
     let logger: Logger
     let metrics: Metrics
+
+    /// True when `event` ends a generation.
+    func note(_ event: TextEvent) -> Bool {
+        guard case .finished(let reason, let usage, let timings) = event else { return false }
+        finished(reason, usage, timings)
+        return true
+    }
 
     func finished(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) {
         logger.logCompletion(reason, usage, timings)
