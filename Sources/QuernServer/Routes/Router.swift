@@ -16,6 +16,7 @@ extension Surface {
         addEmbeddings(to: router)
         addCompletions(to: router)
         addMessages(to: router)
+        addResponses(to: router)
         addSchemas(to: router)
         refuseOtherMethods(of: router)
         return router
