@@ -65,6 +65,11 @@ public struct StructureFields: Sendable {
             }
             if let budget = try thinking.integer("budget_tokens", in: 0...GenerationFields.Limits.tokens) { thinkingBudget = budget }
         }
+        try readBounds(&fields)
+    }
+
+    /// Bounds of thinking beyond any vendor's.
+    mutating func readBounds(_ fields: inout RequestFields) throws(APIError) {
         if let budget = try fields.integer("thinking_token_budget", in: 0...GenerationFields.Limits.tokens) { thinkingBudget = budget }
         answerReserve = try fields.integer("answer_reserve", in: 0...GenerationFields.Limits.tokens)
     }

@@ -79,9 +79,11 @@ extension StructureFields {
             try reasoning.refuse("context") { $0 == "auto" }
             return try reasoning.string("effort")
         }
-        guard let effort = effort ?? nil else { return }
-        try think(effort, "reasoning/effort")
-        echo.effort = effort
+        if let effort = effort ?? nil {
+            try think(effort, "reasoning/effort")
+            echo.effort = effort
+        }
+        try readBounds(&fields)
     }
 
     fileprivate mutating func readFunctions(_ fields: inout RequestFields, _ echo: inout ResponseEcho) throws(APIError) {
