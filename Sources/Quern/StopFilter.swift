@@ -9,22 +9,22 @@ package struct StopFilter: Sendable {
 
     package init(_ stops: [String]) { self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty } }
 
-    /// - Returns: text that can be delivered, and whether a stop string was reached.
-    package mutating func append(_ text: String) -> (text: String, isStopped: Bool) {
-        guard !stops.isEmpty else { return (text, false) }
+    /// - Returns: text that can be delivered, and the stop string that was reached.
+    package mutating func append(_ text: String) -> (text: String, stop: String?) {
+        guard !stops.isEmpty else { return (text, nil) }
         held.append(contentsOf: text.utf8)
-        var end: Int?
+        var first: (index: Int, stop: [UInt8])?
         for stop in stops {
-            if let found = firstIndex(of: stop), found < (end ?? Int.max) { end = found }
+            if let found = firstIndex(of: stop), found < (first?.index ?? Int.max) { first = (found, stop) }
         }
-        if let end {
+        if let first {
             defer { held = [] }
-            return (String(decoding: held[..<end], as: UTF8.self), true)
+            return (String(decoding: held[..<first.index], as: UTF8.self), String(decoding: first.stop, as: UTF8.self))
         }
         let keep = stops.reduce(0) { max($0, overlap($1)) }
         let ready = held.count - keep
         defer { held.removeFirst(ready) }
-        return (String(decoding: held[..<ready], as: UTF8.self), false)
+        return (String(decoding: held[..<ready], as: UTF8.self), nil)
     }
 
     /// What was held back when the completion ended without a stop string.

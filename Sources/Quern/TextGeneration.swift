@@ -15,6 +15,8 @@ public enum TextEvent: Sendable {
     case logprobs(TokenLogprobs)
     /// New text, and the tokens it came from; the text may be empty while a character is incomplete.
     case text(String, tokens: [TokenID])
+    /// This stop string came, which is the end of the text.
+    case stopped(by: String)
     case finished(FinishReason, Usage, Timings)
     case failed(RequestError)
 }
@@ -91,9 +93,10 @@ public struct TextGeneration: AsyncSequence, Sendable {
                 case .token(let token):
                     if isStopped { continue }
                     tokenCount += 1
-                    let (text, stopped) = filter.append(detokenizer?.append(token) ?? "")
-                    if stopped {
+                    let (text, stop) = filter.append(detokenizer?.append(token) ?? "")
+                    if let stop {
                         isStopped = true
+                        pending = .stopped(by: stop)
                         engine.cancel(id)
                     }
                     return .text(text, tokens: [token])
@@ -121,8 +124,8 @@ public struct TextGeneration: AsyncSequence, Sendable {
 
         /// The incomplete character and the held-back text, at the end of the completion.
         private mutating func remainder() -> String {
-            let (text, stopped) = filter.append(detokenizer?.finish() ?? "")
-            return stopped ? text : text + filter.finish()
+            let (text, stop) = filter.append(detokenizer?.finish() ?? "")
+            return stop == nil ? text + filter.finish() : text
         }
     }
 }

@@ -7,14 +7,21 @@ public struct ChatFields: Sendable {
     public var messages: [JSONValue] = []
     public var templateVariables = JSONObject()
     /// End with the opening of the assistant's turn.
-    public var addsGenerationPrompt: Bool
+    public var addsGenerationPrompt = true
     /// End inside the last message, which the model continues.
-    public var continuesFinalMessage: Bool
+    public var continuesFinalMessage = false
 
     public static let maxMessages = 8192
     static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool", "function"]
     /// Template variables the server sets itself.
     static let reserved: Set<String> = ["messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "tokenize"]
+
+    /// - Parameter messages: as chat completions spell them.
+    init(_ messages: [JSONValue], continuesFinalMessage: Bool = false) {
+        self.messages = messages
+        self.continuesFinalMessage = continuesFinalMessage
+        addsGenerationPrompt = !continuesFinalMessage
+    }
 
     init(_ fields: inout RequestFields) throws(APIError) {
         continuesFinalMessage = try fields.bool("continue_final_message") ?? false
@@ -27,18 +34,20 @@ public struct ChatFields: Sendable {
             throw .invalid("messages", "messages must be a list of 1 to \(Self.maxMessages) messages")
         }
         for (index, message) in list.enumerated() { messages.append(try Self.message(message, "messages/\(index)")) }
-        if let variables = fields.value("chat_template_kwargs") { templateVariables = try Self.variables(variables) }
+        try readVariables(&fields)
         try fields.refuseUnsupportedInChat()
     }
 
-    private static func variables(_ json: JSONValue) throws(APIError) -> JSONObject {
+    /// `chat_template_kwargs`.
+    mutating func readVariables(_ fields: inout RequestFields) throws(APIError) {
+        guard let json = fields.value("chat_template_kwargs") else { return }
         guard let object = json.objectValue, object.count <= 64 else {
             throw .invalid("chat_template_kwargs", "chat_template_kwargs is not an object of at most 64 members")
         }
-        for member in object.members where reserved.contains(member.key) {
+        for member in object.members where Self.reserved.contains(member.key) {
             throw .invalid("chat_template_kwargs/\(member.key)", "chat_template_kwargs/\(member.key) is reserved")
         }
-        return object
+        templateVariables = object
     }
 
     /// Content becomes one string, or stays null; the newer name of the system role becomes the one templates know.
@@ -70,13 +79,19 @@ public struct ChatFields: Sendable {
     }
 }
 
-/// POST /v1/chat/completions; also what `/v1/chat/completions/input_tokens` counts.
+/// POST /v1/chat/completions; also what `/v1/chat/completions/input_tokens` counts, and what requests of other APIs become.
 public struct ChatCompletionRequest: Sendable {
     public var chat: ChatFields
     public var generation: GenerationFields
     public var structure: StructureFields
     /// How many alternatives to give per token; nil gives no log-probabilities.
     public var logprobs: Int?
+
+    init(_ chat: ChatFields, _ generation: GenerationFields, _ structure: StructureFields) {
+        self.chat = chat
+        self.generation = generation
+        self.structure = structure
+    }
 
     public init(_ json: JSONValue) throws(APIError) {
         var fields = try RequestFields(json)

@@ -1,4 +1,4 @@
-// The fields that chat completions and completions share.
+// How long and how an answer is generated: the fields that all surfaces share, and those of chat completions and completions.
 import QuernJSON
 
 /// Who goes first when not everybody can be served at once.
@@ -47,14 +47,22 @@ public struct GenerationFields: Sendable {
         public static let logprobs = 20
     }
 
-    init(_ fields: inout RequestFields) throws(APIError) {
+    /// A request that generates nothing, to `model`.
+    init(model: String?) {
+        self.model = model
+        maxTokens = 0
+    }
+
+    /// The fields that every surface has under the same name.
+    ///
+    /// - Parameters:
+    ///   - maxTokens: what the surface calls the most tokens to generate.
+    init(shared fields: inout RequestFields, maxTokens name: String) throws(APIError) {
         model = try fields.string("model")
-        let newer = try fields.integer("max_completion_tokens", in: 0...Limits.tokens)
-        maxTokens = try fields.integer("max_tokens", in: 0...Limits.tokens)
-        if let newer { maxTokens = newer }
+        maxTokens = try fields.integer(name, in: 0...Limits.tokens)
         minTokens = try fields.integer("min_tokens", in: 0...Limits.tokens) ?? 0
         if let maxTokens, minTokens > maxTokens {
-            throw .invalid("min_tokens", "min_tokens is \(minTokens), more than max_tokens, \(maxTokens)")
+            throw .invalid("min_tokens", "min_tokens is \(minTokens), more than \(name), \(maxTokens)")
         }
         temperature = try fields.number("temperature", in: 0...2)
         topP = try fields.number("top_p", in: 0...1)
@@ -62,23 +70,30 @@ public struct GenerationFields: Sendable {
         topK = try fields.integer("top_k", in: 0...(1 << 21))
         minP = try fields.number("min_p", in: 0...1)
         repetitionPenalty = try fields.number("repetition_penalty", in: 0.01...100)
-        presencePenalty = try fields.number("presence_penalty", in: -2...2)
-        frequencyPenalty = try fields.number("frequency_penalty", in: -2...2)
         seed = try fields.integer("seed", in: Int.min...Int.max).map { UInt64(bitPattern: Int64($0)) }
-        logitBias = try Self.biases(&fields)
-        stop = try Self.stops(&fields)
         stopTokenIDs = try fields.tokens("stop_token_ids", limit: Limits.stopTokens)
         ignoreEOS = try fields.bool("ignore_eos") ?? false
-        count = try fields.integer("n", in: 1...Limits.count) ?? 1
         priority = try fields.choice("priority", of: PriorityName.self)
         cacheSalt = try fields.cacheSalt()
+        stream = try fields.bool("stream") ?? false
+    }
+
+    /// The fields of chat completions and completions.
+    init(_ fields: inout RequestFields) throws(APIError) {
+        let isNewer = fields.value("max_completion_tokens") != nil
+        if isNewer { _ = try fields.integer("max_tokens", in: 0...Limits.tokens) }
+        try self.init(shared: &fields, maxTokens: isNewer ? "max_completion_tokens" : "max_tokens")
+        presencePenalty = try fields.number("presence_penalty", in: -2...2)
+        frequencyPenalty = try fields.number("frequency_penalty", in: -2...2)
+        logitBias = try Self.biases(&fields)
+        if let value = fields.value("stop") { stop = try Self.stops(value.arrayValue ?? [value], "stop") }
+        count = try fields.integer("n", in: 1...Limits.count) ?? 1
         try readStreaming(&fields)
         returnsTokens = try fields.bool("return_tokens") ?? false
         try fields.refuseUnsupported()
     }
 
     private mutating func readStreaming(_ fields: inout RequestFields) throws(APIError) {
-        stream = try fields.bool("stream") ?? false
         returnsProgress = try fields.bool("return_progress") ?? false
         let usage = try fields.nested("stream_options") { options throws(APIError) in
             try options.refuse("include_obfuscation") { $0.boolValue == false }
@@ -108,16 +123,15 @@ public struct GenerationFields: Sendable {
         return biases
     }
 
-    private static func stops(_ fields: inout RequestFields) throws(APIError) -> [String] {
-        guard let value = fields.value("stop") else { return [] }
-        let list = value.arrayValue ?? [value]
+    /// Stop strings, from the field `name`.
+    static func stops(_ list: [JSONValue], _ name: String) throws(APIError) -> [String] {
         guard list.count <= Limits.stops else {
-            throw .invalid("stop", "stop has \(list.count) strings, the limit is \(Limits.stops)")
+            throw .invalid(name, "\(name) has \(list.count) strings, the limit is \(Limits.stops)")
         }
         var stops: [String] = []
         for (index, element) in list.enumerated() {
             guard let text = element.stringValue, !text.isEmpty, text.utf8.count <= Limits.stopBytes else {
-                throw .invalid("stop/\(index)", "stop/\(index) is not a string of 1 to \(Limits.stopBytes) bytes")
+                throw .invalid("\(name)/\(index)", "\(name)/\(index) is not a string of 1 to \(Limits.stopBytes) bytes")
             }
             stops.append(text)
         }

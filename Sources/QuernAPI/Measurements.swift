@@ -5,6 +5,8 @@ public struct Measurements: Sendable {
     public var promptTokens = 0
     public var cachedTokens = 0
     public var completionTokens = 0
+    /// Those of them that came while the model was thinking.
+    public var thinkingTokens = 0
     public var queueMS = 0.0
     public var promptMS = 0.0
     public var predictedMS = 0.0
@@ -58,6 +60,7 @@ public struct Measurements: Sendable {
             cachedTokens += other.cachedTokens
         }
         completionTokens += other.completionTokens
+        thinkingTokens += other.thinkingTokens
         queueMS = max(queueMS, other.queueMS)
         promptMS = max(promptMS, other.promptMS)
         if other.predictedMS >= predictedMS { (predictedMS, bytesRead) = (other.predictedMS, other.bytesRead) }

@@ -30,6 +30,19 @@ struct RequestFields {
         return text
     }
 
+    mutating func required(_ key: String) throws(APIError) -> String {
+        guard let text = try string(key) else { throw .invalid(path + key, "\(path)\(key) is missing") }
+        return text
+    }
+
+    /// Reads a field that says nothing unless it differs from `allowed`, where nil is its absence.
+    mutating func expect(_ key: String, _ allowed: [String?]) throws(APIError) {
+        let text = try string(key)
+        guard !allowed.contains(text) else { return }
+        let names = allowed.compactMap { $0 }.joined(separator: ", ")
+        throw text.map { outside(key, "\"\($0.prefix(64))\"", names) } ?? .invalid(path + key, "\(path)\(key) is missing, allowed is \(names)")
+    }
+
     mutating func bool(_ key: String) throws(APIError) -> Bool? {
         guard let value = value(key) else { return nil }
         guard let flag = value.boolValue else { throw wrongType(key, value, "true or false") }

@@ -23,10 +23,15 @@ public struct StructureFields: Sendable {
     public var thinks: Bool?
     public var thinkingBudget: Int?
     public var answerReserve: Int?
+    /// Where an element of `tools` had its name and its schema in the request: those here are spelled as in chat completions.
+    public var toolPlaces = (name: "function/name", schema: "function/parameters")
 
     static let maxChoices = 1_024
-    /// Tokens of thinking for each `reasoning_effort`; `high` has no bound of its own.
-    static let efforts: [String: Int?] = ["minimal": 256, "low": 1_024, "medium": 4_096, "high": nil]
+    /// Tokens of thinking for each effort; those from `high` on have no bound of their own.
+    static let efforts: [String: Int?] = ["minimal": 256, "low": 1_024, "medium": 4_096, "high": nil, "xhigh": nil, "max": nil]
+
+    /// Free text.
+    init() {}
 
     init(_ fields: inout RequestFields) throws(APIError) {
         var formats: [(field: String, format: Format)] = []
@@ -51,16 +56,7 @@ public struct StructureFields: Sendable {
     }
 
     private mutating func readThinking(_ fields: inout RequestFields) throws(APIError) {
-        if let effort = try fields.string("reasoning_effort") {
-            if effort == "none" {
-                thinks = false
-            } else {
-                guard let budget = Self.efforts[effort] else {
-                    throw .invalid("reasoning_effort", "reasoning_effort must be none, minimal, low, medium or high")
-                }
-                (thinks, thinkingBudget) = (true, budget)
-            }
-        }
+        if let effort = try fields.string("reasoning_effort") { try think(effort, "reasoning_effort") }
         try fields.nested("thinking") { thinking throws(APIError) in
             switch try thinking.string("type") {
             case "enabled"?: thinks = true
@@ -69,8 +65,32 @@ public struct StructureFields: Sendable {
             }
             if let budget = try thinking.integer("budget_tokens", in: 0...GenerationFields.Limits.tokens) { thinkingBudget = budget }
         }
+        try readBounds(&fields)
+    }
+
+    /// Bounds of thinking beyond any vendor's.
+    mutating func readBounds(_ fields: inout RequestFields) throws(APIError) {
         if let budget = try fields.integer("thinking_token_budget", in: 0...GenerationFields.Limits.tokens) { thinkingBudget = budget }
         answerReserve = try fields.integer("answer_reserve", in: 0...GenerationFields.Limits.tokens)
+    }
+
+    /// - Parameter name: the field that `effort` came in.
+    mutating func think(_ effort: String, _ name: String) throws(APIError) {
+        guard effort != "none" else { return thinks = false }
+        guard let budget = Self.efforts[effort] else {
+            throw .invalid(name, "\(name) must be none, minimal, low, medium, high, xhigh or max")
+        }
+        (thinks, thinkingBudget) = (true, budget)
+    }
+
+    /// A function as chat completions define one.
+    static func function(_ name: String, _ description: String?, _ parameters: JSONValue?, isStrict: Bool?) -> JSONValue {
+        var function = JSONObject()
+        function.append("name", .string(name))
+        if let description { function.append("description", .string(description)) }
+        if let parameters { function.append("parameters", parameters) }
+        if let isStrict { function.append("strict", .bool(isStrict)) }
+        return ["type": "function", "function": .object(function)]
     }
 
     private static func responseFormat(_ fields: inout RequestFields) throws(APIError) -> Format? {

@@ -78,7 +78,7 @@ struct PipeServer: Sendable {
             var hasWritten = false
             for await event in generation {
                 switch event {
-                case .started, .progress, .promptLogprobs, .logprobs: break
+                case .started, .progress, .promptLogprobs, .logprobs, .stopped: break
                 case .text(let piece, _) where !piece.isEmpty:
                     hasWritten = true
                     try await outbound.write(ByteBuffer(string: piece))

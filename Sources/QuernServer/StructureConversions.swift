@@ -29,18 +29,18 @@ extension AnswerConstraints {
         guard !fields.tools.isEmpty || fields.toolChoice != nil else { return }
         tools = try ToolSet(
             fields.tools, choice: try fields.toolChoice.map { value throws(RequestError) in try ToolChoice(value) } ?? .auto,
-            allowsParallelCalls: fields.allowsParallelCalls)
+            allowsParallelCalls: fields.allowsParallelCalls, places: fields.toolPlaces)
     }
 }
 
 extension Backend {
-    /// Prompt, constraint and parser of a chat.
-    func plan(_ chat: ChatCompletionRequest) async throws(APIError) -> AnswerPlan {
+    /// Prompt, constraint and parser of a chat whose messages came in `promptField`.
+    func plan(_ chat: ChatCompletionRequest, promptField: String = "messages") async throws(APIError) -> AnswerPlan {
         do {
             let constraints = try AnswerConstraints(chat.structure, variables: chat.chat.templateVariables)
             return try await model.plan(ChatPrompt(chat.chat), constraints)
         } catch {
-            throw APIError(error, promptField: "messages")
+            throw APIError(error, promptField: promptField)
         }
     }
 

@@ -33,7 +33,7 @@ import Testing
             switch event {
             case .text(let piece, _): text += piece
             case .finished(let why, let counts, _): (reason, usage) = (why, counts)
-            case .started, .progress, .promptLogprobs, .logprobs, .failed: break
+            case .started, .progress, .promptLogprobs, .logprobs, .stopped, .failed: break
             }
         }
         return (text, reason, usage)

@@ -12,9 +12,12 @@ import Testing
         while index < scalars.count {
             var piece = String.UnicodeScalarView()
             piece.append(contentsOf: scalars[index..<min(index + size, scalars.count)])
-            let (ready, stopped) = filter.append(String(piece))
+            let (ready, stop) = filter.append(String(piece))
             out += ready
-            if stopped { return (out, true) }
+            if let stop {
+                #expect(stops.contains(stop))
+                return (out, true)
+            }
             index += size
         }
         return (out + filter.finish(), false)

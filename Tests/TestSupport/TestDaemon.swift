@@ -130,4 +130,18 @@ public struct HTTPAnswer: Sendable {
         String(decoding: body, as: UTF8.self).components(separatedBy: "\n\n")
             .filter { $0.hasPrefix("data: ") }.map { String($0.dropFirst(6)) }
     }
+
+    /// The events of a stream whose events have names; each name must be the `type` of its data.
+    public func namedEvents() throws -> [JSONValue] {
+        try String(decoding: body, as: UTF8.self).components(separatedBy: "\n\n").compactMap { block in
+            guard block.hasPrefix("event: ") else { return nil }
+            let lines = block.split(separator: "\n")
+            guard lines.count == 2, lines[1].hasPrefix("data: ") else { throw TestDaemon.Failure(description: "no event: \(block)") }
+            let json = try JSONValue(parsing: Array(lines[1].dropFirst(6).utf8))
+            guard json["type"]?.stringValue == String(lines[0].dropFirst(7)) else {
+                throw TestDaemon.Failure(description: "name and type differ: \(block)")
+            }
+            return json
+        }
+    }
 }

@@ -12,15 +12,18 @@ import argparse
 import asyncio
 import base64
 import concurrent.futures
+import json
 import math
 import struct
 import sys
 import time
 import traceback
+import typing
 
 import httpx
 import jsonschema
 import openai
+import pydantic
 import yaml
 
 
@@ -184,6 +187,120 @@ class Conformance:
         assert mean[0].embedding != vectors[0]
         close, far = (sum(a * b for a, b in zip(mean[0].embedding, mean[i].embedding)) for i in (1, 2))
         assert close > far, "mean pooling: the paraphrase is nearer than the stranger"
+
+    # -- responses ------------------------------------------------------------------------------------------------
+
+    TOOL = {
+        "type": "function", "name": "get_weather", "description": "The weather of a city.", "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"enum": ["Paris", "Cologne", "Oslo"]}, "days": {"type": "integer", "minimum": 1, "maximum": 9}},
+            "required": ["city", "days"], "additionalProperties": False,
+        },
+    }
+
+    def respond(self, **changes):
+        arguments = {"model": self.model, "input": "What is the weather in Cologne?", "max_output_tokens": 24, "temperature": 0}
+        return self.client.responses.create(**{**arguments, **changes})
+
+    def check_response_stream(self, **changes):
+        """A stream adds up to the whole answer; every event satisfies the schema of its name."""
+        whole = self.respond(**changes)
+        self.schemas.check("Response", whole.to_dict())
+        events = list(self.respond(stream=True, **changes))
+        assert [e.sequence_number for e in events] == list(range(len(events)))
+        names = {"response.output_text.delta": "ResponseTextDeltaEvent", "response.output_text.done": "ResponseTextDoneEvent"}
+        for event in events:
+            words = event.type.replace("response.", "Response_", 1).replace(".", "_").split("_")
+            self.schemas.check(names.get(event.type, "".join(w[:1].upper() + w[1:] for w in words) + "Event"), event.to_dict())
+        last = events[-1].response
+        assert events[-1].type == f"response.{last.status}" and last.status == whole.status
+        assert last.output_text == whole.output_text
+        assert "".join(e.delta for e in events if e.type == "response.output_text.delta") == whole.output_text
+        unlike = ("id", "call_id")
+        assert [{k: v for k, v in i.to_dict().items() if k not in unlike} for i in last.output] == [
+            {k: v for k, v in i.to_dict().items() if k not in unlike} for i in whole.output]
+        return whole, events
+
+    def test_responses(self):
+        answer = self.respond(instructions="Answer briefly.", metadata={"suite": "openai"}, store=False)
+        self.schemas.check("Response", answer.to_dict())
+        assert answer.output_text and answer.status in ("completed", "incomplete")
+        assert answer.store is False and answer.metadata == {"suite": "openai"} and answer.instructions == "Answer briefly."
+        assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens
+        assert answer.timings["predicted_per_second"] >= 0
+        count = self.client.responses.input_tokens.count(model=self.model, input="Hello", instructions="Answer briefly.")
+        assert count.input_tokens == self.respond(input="Hello", instructions="Answer briefly.").usage.input_tokens
+        # The idiom of the client: what came out goes back in.
+        turns = [{"role": "user", "content": "Name a colour."}]
+        turns += self.respond(input=turns).output
+        again = self.respond(input=turns + [{"role": "user", "content": "Another."}])
+        assert again.output_text and again.usage.input_tokens_details.cached_tokens > 0
+
+    def test_responses_stream(self):
+        self.check_response_stream()
+        with self.client.responses.stream(model=self.model, input="Say hello.", temperature=0, max_output_tokens=200) as stream:
+            text = "".join(e.delta for e in stream if e.type == "response.output_text.delta")
+        assert text
+
+    def test_responses_format(self):
+        class Colour(pydantic.BaseModel):
+            name: typing.Literal["red", "blue"]
+            depth: typing.Literal[1, 2, 3]
+
+        parsed = self.client.responses.parse(
+            model=self.model, input="Name a colour.", text_format=Colour, temperature=0, max_output_tokens=100)
+        self.schemas.check("Response", parsed.to_dict())
+        assert isinstance(parsed.output_parsed, Colour)
+        text = {"format": {"type": "json_schema", "name": "colour", "schema": Colour.model_json_schema()}}
+        whole, _ = self.check_response_stream(text=text, max_output_tokens=100)
+        assert Colour.model_validate_json(whole.output_text)
+        self.check_response_stream(text={"format": {"type": "json_object"}}, max_output_tokens=16)
+
+    def test_responses_tools(self):
+        template = self.http.get("http://quern/props").json()["chat_template"] or ""
+        if "<tool_call>" not in template:
+            return self.refused("tools", lambda: self.respond(tools=[self.TOOL]))
+        choice = {"tools": [self.TOOL], "parallel_tool_calls": False, "max_output_tokens": 120}
+        whole, events = self.check_response_stream(tool_choice="required", **choice)
+        call = whole.output[-1]
+        assert call.type == "function_call" and call.name == "get_weather" and call.status == "completed"
+        assert json.loads(call.arguments)["city"] in ("Paris", "Cologne", "Oslo")
+        assert "".join(e.delta for e in events if e.type == "response.function_call_arguments.delta") == call.arguments
+        self.check_response_stream(tool_choice={"type": "function", "name": "get_weather"}, **choice)
+        turns = [{"role": "user", "content": "What is the weather in Cologne?"}] + whole.output
+        self.refused("input/1", lambda: self.respond(input=turns, tools=[self.TOOL]))
+        turns.append({"type": "function_call_output", "call_id": call.call_id, "output": "21 degrees"})
+        assert self.respond(input=turns, tools=[self.TOOL], tool_choice="none").output_text
+
+    def test_responses_reasoning(self):
+        template = self.http.get("http://quern/props").json()["chat_template"] or ""
+        whole, events = self.check_response_stream(
+            reasoning={"effort": "low"}, extra_body={"thinking_token_budget": 20}, max_output_tokens=60)
+        if "</think>" not in template:
+            return
+        assert whole.output[0].type == "reasoning" and 0 < whole.usage.output_tokens_details.reasoning_tokens <= 24
+        thought = "".join(e.delta for e in events if e.type == "response.reasoning_text.delta")
+        assert thought == whole.output[0].content[0].text
+        turns = [{"role": "user", "content": "Hello."}] + whole.output + [{"role": "user", "content": "Are you sure?"}]
+        assert self.respond(input=turns, reasoning={"effort": "none"}).output[0].type == "message"
+
+    def test_responses_store_nothing(self):
+        self.refused("store", lambda: self.respond(store=True))
+        self.refused("previous_response_id", lambda: self.respond(previous_response_id="resp_1"))
+        self.refused("background", lambda: self.respond(background=True))
+        self.refused("tools/0/type", lambda: self.respond(tools=[{"type": "web_search"}]))
+        self.refused("frobnicate", lambda: self.respond(extra_body={"frobnicate": 1}))
+        image = {"role": "user", "content": [{"type": "input_image", "image_url": "x", "detail": "auto"}]}
+        self.refused("input/0/content/0", lambda: self.respond(input=[image]))
+
+    def refused(self, param, call):
+        try:
+            call()
+        except openai.BadRequestError as error:
+            assert error.param.startswith(param), f"{param}: {error.body}"
+            return self.schemas.check("Error", error.body)
+        raise AssertionError(f"{param} was accepted")
 
     # -- errors ---------------------------------------------------------------------------------------------------
 

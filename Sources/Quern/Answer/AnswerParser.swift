@@ -50,6 +50,9 @@ public struct AnswerParser: Sendable {
         return advance()
     }
 
+    /// Whether the text that comes next belongs to thinking.
+    public var isThinking: Bool { part == .reasoning }
+
     /// What was held back, at the end of the text.
     public mutating func finish() -> [AnswerEvent] {
         switch part {

@@ -44,7 +44,9 @@ extension LoadedModel {
         if let thinks = constraints.thinks { chat.variables["enable_thinking"] = .bool(thinks) }
         let rendered = try renderChat(chat)
         var tokens = try encode(rendered)
-        var start = Reasoning.start(rendered, template: chatTemplate.source, tokenizer: tokenizer)
+        // An answer that is continued is past its thinking.
+        var start = chat.continuesFinalMessage
+            ? ThinkingStart.absent : Reasoning.start(rendered, template: chatTemplate.source, tokenizer: tokenizer)
         if constraints.thinks == false, start != .absent {
             tokens += Reasoning.nothing(after: start, tokenizer: tokenizer)
             start = .absent

@@ -1,7 +1,7 @@
 // The functions a request lets the model call.
 //
-// Owns: reading `tools` and `tool_choice` as OpenAI's API has them, and their limits. Does not own: how a model spells a call
-// (ToolForm). Invariant: names are plain, so that they can stand in a prompt and in a grammar as they are.
+// Owns: reading `tools` and `tool_choice` as chat completions have them, and their limits. Does not own: how a model spells a call
+// (ToolForm), or how other APIs spell a definition. Invariant: names are plain, so that they can stand in a prompt and in a grammar as they are.
 import QuernJSON
 
 public struct ToolDefinition: Sendable, Hashable {
@@ -15,27 +15,30 @@ public struct ToolDefinition: Sendable, Hashable {
 
     public static let limit = 512
 
+    /// Where an element of `tools` has name and schema in the API that it came from, for error messages.
+    public typealias Places = (name: String, schema: String)
+
     /// - Parameter index: position in `tools`, for error messages.
-    init(_ value: JSONValue, index: Int) throws(RequestError) {
+    init(_ value: JSONValue, index: Int, places: Places) throws(RequestError) {
         let place = "tools/\(index)"
         guard value["type"]?.stringValue == "function", let function = value["function"], function.objectValue != nil else {
             throw .invalid(param: place, message: "\(place) must be {\"type\": \"function\", \"function\": {…}}")
         }
         guard let name = function["name"]?.stringValue, Self.isPlain(name) else {
             throw .invalid(
-                param: "\(place)/function/name",
-                message: "\(place)/function/name must have 1 to 64 of the characters A-Z, a-z, 0-9, '_', '-' and '.'")
+                param: "\(place)/\(places.name)",
+                message: "\(place)/\(places.name) must have 1 to 64 of the characters A-Z, a-z, 0-9, '_', '-' and '.'")
         }
         if let parameters = function["parameters"], parameters.objectValue == nil, !parameters.isNull {
             throw .invalid(
-                param: "\(place)/function/parameters",
-                message: "\(place)/function/parameters must be a JSON Schema object, not a \(parameters.typeName)")
+                param: "\(place)/\(places.schema)",
+                message: "\(place)/\(places.schema) must be a JSON Schema object, not a \(parameters.typeName)")
         }
         self.name = name
         let parameters = function["parameters"].flatMap { $0.isNull ? nil : $0 }
         self.parameters = parameters
         isStrict = function["strict"]?.boolValue ?? false
-        pointer = "/\(place)/function/parameters"
+        pointer = "/\(place)/\(places.schema)"
     }
 
     private static func isPlain(_ name: String) -> Bool {
@@ -93,14 +96,17 @@ public struct ToolSet: Sendable, Hashable {
     public let definitions: [JSONValue]
 
     /// - Throws: `RequestError.invalid` naming the element at fault.
-    public init(_ definitions: [JSONValue], choice: ToolChoice = .auto, allowsParallelCalls: Bool = true) throws(RequestError) {
+    public init(
+        _ definitions: [JSONValue], choice: ToolChoice = .auto, allowsParallelCalls: Bool = true,
+        places: ToolDefinition.Places = ("function/name", "function/parameters")
+    ) throws(RequestError) {
         guard definitions.count <= ToolDefinition.limit else {
             throw .invalid(param: "tools", message: "tools has \(definitions.count) elements, the limit is \(ToolDefinition.limit)")
         }
         var tools: [ToolDefinition] = []
         var names: Set<[UInt8]> = []
         for (index, definition) in definitions.enumerated() {
-            let tool = try ToolDefinition(definition, index: index)
+            let tool = try ToolDefinition(definition, index: index, places: places)
             guard names.insert(Array(tool.name.utf8)).inserted else {
                 throw .invalid(param: "tools/\(index)", message: "tools/\(index): there are two functions named \(tool.name)")
             }

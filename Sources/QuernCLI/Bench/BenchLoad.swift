@@ -61,7 +61,7 @@ struct BenchLoad {
             switch event {
             case .finished(_, let usage, let timings): return (usage, timings)
             case .failed(let error): throw error
-            case .started, .progress, .promptLogprobs, .logprobs, .text: break
+            case .started, .progress, .promptLogprobs, .logprobs, .text, .stopped: break
             }
         }
         throw Failure.general("the engine stopped")

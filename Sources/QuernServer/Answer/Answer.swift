@@ -1,42 +1,37 @@
-// One answer of chat completions or completions: its choices and how they are told, whole or streamed.
+// One answer: the generations behind it and the form in which it is told, whole or streamed.
 //
 // Invariant: what is counted and logged is the same for both.
 import Hummingbird
 import Logging
+import NIOCore
 import Quern
 import QuernAPI
 import QuernEngine
-import QuernJSON
 
-struct Answer: Sendable {
+struct Answer<Form: AnswerForm>: Sendable {
     let group: ChoiceGroup
-    let response: CompletionResponse
-    /// One per choice, before its first event.
-    let assemblers: [ChoiceAssembler]
-    /// Choices per prompt.
-    let countPerPrompt: Int
+    /// Before the first event.
+    let form: Form
+    /// Generations of the group.
+    let count: Int
     let recorder: AnswerRecorder
 
-    /// Waits for all choices.
+    /// Waits for all generations.
     func whole() async throws -> Response {
-        var assemblers = assemblers
-        var choices = assemblers.indices.map { ChoicePart(index: $0) }
-        var measured = Measurements()
-        var open = assemblers.count
+        var form = form
+        var open = count
         for await item in group.events {
             guard case .of(let choice, let event) = item else { continue }
             if case .failed(let error) = event { throw recorder.failed(error) }
-            if let part = assemblers[choice].add(event) { choices[choice].append(part) }
-            if case .finished(let reason, let usage, let timings) = event {
-                measured.add(recorder.finished(reason, usage, timings), sharesPrompt: choice % countPerPrompt != 0)
-                open -= 1
-            }
+            let measured = recorder.note(event)
+            _ = form.add(event, of: choice, measured)
+            if measured != nil { open -= 1 }
         }
         guard open == 0 else {
             recorder.abandoned()
             throw CancellationError()
         }
-        var whole = Response(response.whole(choices, measured))
+        var whole = Response(form.whole)
         recorder.mark(&whole)
         return whole
     }
@@ -50,6 +45,12 @@ struct AnswerRecorder: Sendable {
     var roofline: Double?
     /// What answers are compared with.
     var device: TargetDevice?
+
+    /// What a generation took, when `event` ends it.
+    func note(_ event: TextEvent) -> Measurements? {
+        guard case .finished(let reason, let usage, let timings) = event else { return nil }
+        return finished(reason, usage, timings)
+    }
 
     @discardableResult func finished(_ reason: FinishReason, _ usage: Usage, _ timings: Timings) -> Measurements {
         // What generates nothing, as an embedding, has no rate.

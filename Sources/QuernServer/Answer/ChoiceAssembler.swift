@@ -29,8 +29,7 @@ struct ChoiceAssembler {
     private let addsBOS: Bool
     private var cursor: TextCursor
     private var logprobs: [LogprobEntry] = []
-    private var parser: AnswerParser?
-    private var hasCalls = false
+    private var reader: AnswerReader
 
     init(index: Int, format: AnswerFormat, prompt: [TokenID], addsBOS: Bool, tokenizer: Tokenizer?) {
         self.index = index
@@ -38,7 +37,7 @@ struct ChoiceAssembler {
         self.prompt = prompt
         self.addsBOS = addsBOS
         self.tokenizer = tokenizer
-        parser = format.parser
+        reader = AnswerReader(format.parser, maxTokens: format.maxTokens)
         cursor = TextCursor(tokenizer?.makeDetokenizer(skipSpecialTokens: true))
     }
 
@@ -48,30 +47,28 @@ struct ChoiceAssembler {
         case .started: return format.echoes && !format.hasLogprobs ? echo([]) : nil
         case .promptLogprobs(let list): return echo(list)
         case .progress, .failed: return nil
+        case .stopped:
+            _ = reader.read(event)
+            return nil
         case .logprobs(let scores):
             logprobs.append(entry(scores, offset: cursor.advance(scores.token)))
             return nil
-        case .text(let text, let tokens):
-            let piece = part(read(text), tokens)
+        case .text(_, let tokens):
+            let piece = part(reader.read(event), tokens)
             let isEmpty = piece.text.isEmpty && piece.reasoning.isEmpty && piece.calls.isEmpty
             return isEmpty && piece.logprobs == nil && piece.tokens == nil ? nil : piece
         case .finished(let reason, let usage, _):
             // A chat does not show the token that ended it.
             if format.kind == .chat { logprobs = [] }
-            var last = part(parser?.finish() ?? [], [])
-            last.finishReason = reason == .stop && hasCalls ? "tool_calls" : reason.rawValue
-            if reason == .repetition { (last.finishReason, last.limit) = ("length", "repetition") }
-            if reason == .length {
-                let isWanted = format.maxTokens.map { usage.completionTokens >= $0 } ?? false
-                last.limit = isWanted ? "max_tokens" : "context_length"
+            var last = part(reader.read(event), [])
+            switch reader.end(reason, usage) {
+            case .natural, .stopString: last.finishReason = "stop"
+            case .calls: last.finishReason = "tool_calls"
+            case .limit(let limit): (last.finishReason, last.limit) = ("length", limit.rawValue)
+            case .cancelled: last.finishReason = "cancelled"
             }
             return last
         }
-    }
-
-    private mutating func read(_ text: String) -> [AnswerEvent] {
-        if let events = parser?.append(text) { return events }
-        return [.content(text)]
     }
 
     private mutating func part(_ events: [AnswerEvent], _ tokens: [TokenID]) -> ChoicePart {
@@ -81,9 +78,8 @@ struct ChoiceAssembler {
             case .content(let text): part.text += text
             case .reasoning(let text): part.reasoning += text
             case .callStarted(let number, let name):
-                hasCalls = true
                 var call = ChoicePart.CallPart(index: number)
-                call.id = "call_" + UUID().uuidString.lowercased().filter { $0 != "-" }
+                call.id = "call_" + UUID().key
                 call.name = name
                 part.calls.append(call)
             case .callArguments(let number, let text):

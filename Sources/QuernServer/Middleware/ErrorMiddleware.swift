@@ -24,7 +24,7 @@ struct ErrorMiddleware: RouterMiddleware {
                 level: failure.status == 500 ? .error : .info, "refused",
                 metadata: ["status": "\(failure.status)", "code": "\(code)"].merging(
                     failure.status == 500 ? ["error": "\(failure.message)"] : [:]) { $1 })
-            return Response(failure)
+            return Response(failure, to: request)
         }
     }
 
@@ -58,8 +58,14 @@ extension Response {
             body: ResponseBody(byteBuffer: ByteBuffer(string: json.serialized())))
     }
 
-    init(_ error: APIError) {
-        self.init(status: HTTPResponse.Status(code: error.status), error.json)
+    /// In the envelope of the API that `request` speaks.
+    init(_ error: APIError, to request: Request) {
+        if request.uri.path == "/v1/messages" || request.uri.path.hasPrefix("/v1/messages/") {
+            let (status, json) = error.messagesForm
+            self.init(status: HTTPResponse.Status(code: status), json)
+        } else {
+            self.init(status: HTTPResponse.Status(code: error.status), error.json)
+        }
         if error.status == 503 || error.status == 429 { headers[.retryAfter] = "1" }
         // The rest of such a request is not read.
         if [413, 414].contains(error.status) || error.code == "invalid_http" { headers[.connection] = "close" }

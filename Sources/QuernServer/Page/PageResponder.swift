@@ -13,7 +13,7 @@ struct PageResponder<API: HTTPResponder>: HTTPResponder where API.Context == Que
     let api: API
 
     func respond(to request: Request, context: QuernRequestContext) async throws -> Response {
-        if let refusal = refusal(request) { return Response(refusal) }
+        if let refusal = refusal(request) { return Response(refusal, to: request) }
         guard request.uri.path == "/", request.method == .get || request.method == .head else {
             return try await api.respond(to: request, context: context)
         }

@@ -47,6 +47,19 @@ extension Backend {
         AnswerFormat(kind: kind, returnsTokens: fields.returnsTokens, maxTokens: fields.maxTokens)
     }
 
+    /// Answers a chat that is told once, in a form of its own.
+    ///
+    /// - Parameter form: given the request as the engine gets it.
+    func answer(
+        _ chat: ChatCompletionRequest, _ plan: AnswerPlan, promptField: String, _ context: QuernRequestContext,
+        form: (TextRequest) -> some AnswerForm
+    ) async throws -> Response {
+        let connection = try await context.connection()
+        let wanted = request(chat, plan, from: Sender(userID: connection.peer?.userID))
+        let prepared = try APIError.naming(promptField) { () throws(RequestError) in try model.prepare(wanted) }
+        return try await tell(form(wanted), [prepared], promptField: promptField, streams: chat.generation.stream, context, connection)
+    }
+
     /// Prepares one request per prompt, starts the choices of each, and answers.
     fileprivate func answer(
         _ fields: GenerationFields, _ format: AnswerFormat, promptField: String, _ context: QuernRequestContext,
@@ -64,20 +77,27 @@ extension Backend {
                     addsBOS: model.addsBOS(to: pair.0.prompt), tokenizer: model.tokenizer)
             }
         }
+        let form = ChoiceForm(response(format.kind), assemblers, countPerPrompt: fields.count, includesUsage: fields.includeUsage)
         let choices = prepared.flatMap { request in (0..<fields.count).map { request.variant($0) } }
-        let group = try APIError.naming(promptField) { () throws(RequestError) in try ChoiceGroup(choices, on: model) }
+        return try await tell(form, choices, promptField: promptField, streams: fields.stream, context, connection)
+    }
+
+    /// Starts `requests` and tells what comes of them.
+    private func tell(
+        _ form: some AnswerForm, _ requests: [PreparedRequest], promptField: String, streams: Bool, _ context: QuernRequestContext,
+        _ connection: Connection
+    ) async throws -> Response {
+        let group = try APIError.naming(promptField) { () throws(RequestError) in try ChoiceGroup(requests, on: model) }
         connection.whenClosed { group.cancel() }
         let answer = Answer(
-            group: group, response: response(format.kind), assemblers: assemblers, countPerPrompt: fields.count,
-            recorder: recorder(context.logger.naming(connection.peer)))
-        guard fields.stream else { return try await answer.whole() }
-        return EventStream(answer: answer, includesUsage: fields.includeUsage, pingInterval: limits.pingInterval).response()
+            group: group, form: form, count: requests.count, recorder: recorder(context.logger.naming(connection.peer)))
+        guard streams else { return try await answer.whole() }
+        return EventStream(answer: answer, pingInterval: limits.pingInterval).response()
     }
 
     private func response(_ kind: CompletionResponse.Kind) -> CompletionResponse {
-        let number = UUID().uuidString.lowercased().filter { $0 != "-" }
-        return CompletionResponse(
-            kind: kind, id: (kind == .chat ? "chatcmpl-" : "cmpl-") + number, model: model.info.id,
+        CompletionResponse(
+            kind: kind, id: (kind == .chat ? "chatcmpl-" : "cmpl-") + UUID().key, model: model.info.id,
             created: Int(Date().timeIntervalSince1970), fingerprint: fingerprint)
     }
 }

@@ -15,6 +15,8 @@ extension Surface {
         addTokens(to: router)
         addEmbeddings(to: router)
         addCompletions(to: router)
+        addMessages(to: router)
+        addResponses(to: router)
         addSchemas(to: router)
         refuseOtherMethods(of: router)
         return router
@@ -29,9 +31,10 @@ extension Surface {
             for method in [.get, .head, .post, .put, .patch, .delete, .options, .trace] as [HTTPRequest.Method]
             where !methods.contains(method) {
                 router.on(path, method: method) { request, _ -> Response in
-                    var response = Response(APIError(
+                    let refusal = APIError(
                         status: 405, type: "invalid_request_error", code: "method_not_allowed",
-                        message: "\(request.method.rawValue) is not allowed here; allowed: \(allowed)"))
+                        message: "\(request.method.rawValue) is not allowed here; allowed: \(allowed)")
+                    var response = Response(refusal, to: request)
                     response.headers[.allow] = allowed
                     return response
                 }
