@@ -59,9 +59,10 @@ let package = Package(
         ]),
         target("Quern", ["QuernTokenizer", "QuernTemplate", "QuernGrammar", "QuernEngine", "QuernCheckpoint", "QuernJSON"]),
         target("QuernAPI", ["QuernJSON"]),
+        target("QuernBatch", ["QuernJSON", "QuernTensor"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernGrammar", "QuernTemplate", "QuernTensor", "QuernTokenizer",
+            "Quern", "QuernAPI", "QuernBatch", "QuernGrammar", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOExtras", package: "swift-nio-extras"),
@@ -76,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine",
+                "QuernServer", "Quern", "QuernAPI", "QuernBatch", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint",
+                "QuernEngine",
                 "QuernModel", "QuernTokenizer", "QuernTemplate", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -16,6 +16,10 @@ extension Surface {
         addEmbeddings(to: router)
         addCompletions(to: router)
         addSchemas(to: router)
+        if let batches {
+            addFiles(to: router, batches)
+            addBatches(to: router, batches)
+        }
         refuseOtherMethods(of: router)
         return router
     }

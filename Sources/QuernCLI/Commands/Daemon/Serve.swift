@@ -45,6 +45,9 @@ struct Serve: AsyncParsableCommand {
         valueName: "address"))
     var http: String?
 
+    @Option(help: "Where uploaded files and batches are kept (default: $XDG_STATE_HOME/quern, else ~/.local/state/quern).")
+    var stateDir: String?
+
     @Option(help: "trace, debug, info (default), notice, warning or error.")
     var logLevel: String?
 
@@ -71,7 +74,8 @@ struct Serve: AsyncParsableCommand {
         defer { endpoint.close() }
         try await QuernServer.run(
             try ServedModels(self, settings).specifications, memoryBudget: budget(settings), at: endpoint, version: Quern.version,
-            page: http.flatMap { LoopbackAddress($0) }, device: http == nil ? nil : try ProfileLocator.hostWalls(), logger: logger,
+            page: http.flatMap { LoopbackAddress($0) }, device: http == nil ? nil : try ProfileLocator.hostWalls(),
+            state: StateDirectory(stateDir ?? settings.text(.stateDir), environment: settings.environment), logger: logger,
             notifier: ServiceNotifier(environment: settings.environment))
     }
 
