@@ -77,6 +77,8 @@ struct Surface: Sendable {
     /// Files and batches; nil where there are none.
     var batches: BatchStore?
     let metrics = Metrics()
+    /// For schemas that are only checked.
+    let checking = CompileExecutor()
     /// In seconds since 1970.
     let started = Date().timeIntervalSince1970
 

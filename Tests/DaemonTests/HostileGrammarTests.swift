@@ -82,7 +82,7 @@ import Testing
         Case("G05", schema: #"{"type": "foo"}"#, "/type"), Case("G05", schema: #"{"type": []}"#, "/type"),
         Case("G05", schema: #"{"enum": []}"#, "/enum"), Case("G05", schema: #"{"type": "number", "multipleOf": 0}"#, "/multipleOf"),
         Case("G05", schema: #"{"type": "array", "minItems": 3, "maxItems": 2}"#, "/minItems"),
-        Case("G05", schema: "{\"const\": \"\(many("a", 1 << 20))\"}", "", "the limit is"),
+        Case("G05", schema: "{\"const\": \"\(many("a", 1 << 20))\"}", "", "more than 100000 states"),
         Case("G06", schema: ##"{"$ref": "#"}"##, ""), Case("G06", schema: ##"{"$ref": "#/a/b/c"}"##, "/$ref"),
         Case("G06", schema: ##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}"##, ""),
         Case("G06", schema: #"{"$ref": "http://example.org/s"}"#, "/$ref"), Case("G06", schema: #"{"$ref": "file:///etc/passwd"}"#, "/$ref"),
@@ -95,9 +95,9 @@ import Testing
         #expect(answer.status == 400, "\(answer.json.serialized().prefix(300))")
         let (param, message) = (answer.error["param"]?.stringValue ?? "", answer.error["message"]?.stringValue ?? "")
         #expect(param.hasPrefix(item.param), "\(param): \(message)")
-        #expect(message.contains(item.reason), "\(message)")
+        #expect(item.reason.isEmpty || message.contains(item.reason), "\(message)")
         #expect(message.utf8.count < 1_024)
-        if message.contains("states") || message.contains("nesting") || message.contains("took longer") || message.contains("the limit is") {
+        if message.contains("states") || message.contains("nesting") || message.contains("took longer") {
             #expect(answer.error["code"] == "grammar_too_complex", "\(answer.json.serialized())")
         }
     }
