@@ -62,9 +62,10 @@ let package = Package(
             "QuernTokenizer", "QuernTemplate", "QuernGrammar", "QuernEngine", "QuernPlanner", "QuernModel", "QuernCheckpoint", "QuernJSON",
         ]),
         target("QuernAPI", ["QuernJSON"]),
+        target("QuernBatch", ["QuernJSON", "QuernTensor"]),
         target("QuernMeasure", ["QuernJSON", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         target("QuernServer", [
-            "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernTemplate", "QuernTensor", "QuernTokenizer",
+            "Quern", "QuernAPI", "QuernBatch", "QuernGrammar", "QuernPlanner", "QuernTemplate", "QuernTensor", "QuernTokenizer",
             .product(name: "Hummingbird", package: "hummingbird"),
             .product(name: "HummingbirdCore", package: "hummingbird"),
             .product(name: "NIOExtras", package: "swift-nio-extras"),
@@ -79,7 +80,8 @@ let package = Package(
         .executableTarget(
             name: "QuernCLI",
             dependencies: [
-                "QuernServer", "Quern", "QuernAPI", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint", "QuernEngine",
+                "QuernServer", "Quern", "QuernAPI", "QuernBatch", "QuernGrammar", "QuernPlanner", "QuernMeasure", "QuernCheckpoint",
+                "QuernEngine",
                 "QuernModel", "QuernTokenizer", "QuernTemplate", "QuernTensor", "QuernJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),

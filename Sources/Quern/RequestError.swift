@@ -12,7 +12,8 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
     case noTokenizer
     case noChatTemplate(String)
     case templateFailed(message: String)
-    case invalid(param: String, message: String)
+    /// `code` tells programs more than the message does; nil for most.
+    case invalid(param: String, message: String, code: String? = nil)
     case failed(message: String)
 
     init(_ error: EngineError) {
@@ -40,7 +41,7 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .noTokenizer: "the model has no tokenizer; only token prompts work"
         case .noChatTemplate(let problem): problem
         case .templateFailed(let message): "the chat template failed: \(message)"
-        case .invalid(_, let message): message
+        case .invalid(_, let message, _): message
         case .failed(let message): message
         }
     }

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import Quern
 import QuernAPI
+import QuernBatch
 import QuernCheckpoint
 import QuernEngine
 import QuernMeasure
@@ -48,6 +49,7 @@ struct Failure: Error {
         case let error as ConfigurationError: return (78, error.description)
         case let error as SocketError: return (status(error), error.description)
         case let error as MeasureError: return (2, error.description)
+        case let error as BatchError: return (status(error.kind), error.description)
         case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
         case is CancellationError: return (130, "interrupted")
         default: return parserMessage(error)
@@ -73,6 +75,15 @@ struct Failure: Error {
         case .missing, .unreadable: 66
         case .malformed, .unsupported, .inconsistent: 65
         case .io: 74
+        }
+    }
+
+    private static func status(_ kind: BatchError.Kind) -> Int32 {
+        switch kind {
+        case .malformed: 65
+        case .notAFile: 2
+        case .busy: 75
+        case .system: 74
         }
     }
 

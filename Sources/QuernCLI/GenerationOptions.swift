@@ -43,13 +43,19 @@ struct GenerationOptions: ParsableArguments {
     }
 
     /// The route and the request for one prompt.
-    func request(_ prompt: String, to service: Service) -> CompletionCall {
-        guard !raw && (service.hasChatTemplate || system != nil) else {
+    ///
+    /// - Parameter shape: nil leaves the answer free.
+    func request(_ prompt: String, _ shape: AnswerShape?, to service: Service) -> CompletionCall {
+        var call: CompletionCall
+        if raw || (!service.hasChatTemplate && system == nil) {
             var body = JSONObject()
             body.append("prompt", .string(prompt))
-            return call("/v1/completions", body, service)
+            call = self.call("/v1/completions", body, service)
+        } else {
+            call = chat([["role": "user", "content": .string(prompt)]], to: service)
         }
-        return chat([["role": "user", "content": .string(prompt)]], to: service)
+        if let shape { call.body.append("structured_outputs", shape.field) }
+        return call
     }
 
     /// The route and the request for a conversation; the system message comes first.
@@ -82,7 +88,7 @@ struct GenerationOptions: ParsableArguments {
 struct CompletionCall: Sendable {
     let client: APIClient
     let path: String
-    let body: JSONObject
+    var body: JSONObject
 
     func whole() async throws -> APIClient.Answer { try await client.post(path, .object(body)) }
 

@@ -4,7 +4,8 @@
 public final class CompiledGrammar: Sendable {
     public let vocabulary: Vocabulary
     let automaton: Automaton
-    /// Masks by node, of nodes after which so many bytes may follow that walking the trie takes long.
+    /// Masks by node, of nodes that answers stay at for long, such as the inside of a string, and after which so many bytes may
+    /// follow that walking the trie takes long.
     let masks: [NodeID: NodeMask]
 
     /// Nodes of the automaton.
@@ -16,17 +17,18 @@ public final class CompiledGrammar: Sendable {
             + masks.values.reduce(0) { $0 + $1.inside.words.count * 8 + $1.exits.count * 4 }
     }
 
-    /// - Complexity: about a millisecond per mask for a vocabulary of 150,000 tokens, at most `maxMasks` of them.
+    /// - Complexity: some milliseconds per mask for a vocabulary of 150,000 tokens, at most `maxMasks` of them.
     init(_ automaton: Automaton, vocabulary: Vocabulary) {
         self.automaton = automaton
         self.vocabulary = vocabulary
         var masks: [NodeID: NodeMask] = [:]
         for node in 0..<NodeID(automaton.nodeCount) where masks.count < Self.maxMasks {
-            if automaton.width(of: node) >= Self.wide { masks[node] = NodeMask(node, automaton, vocabulary) }
+            if automaton.width(of: node) >= Self.wide, automaton.bytes(of: node).contains(where: { $0.to == node }) { masks[node] = NodeMask(node, automaton, vocabulary) }
         }
         self.masks = masks
     }
 
-    private static let maxMasks = 24
-    private static let wide = 128
+    private static let maxMasks = 8
+    /// Bytes that may follow a wide node.
+    static let wide = 128
 }

@@ -16,11 +16,12 @@ public enum QuernServer {
     ///   - endpoint: paths whose lock is held; the caller gives it up afterwards.
     ///   - page: where to listen for browsers of this machine, if anywhere.
     ///   - device: the device in use, which figures are held against.
+    ///   - state: where files and batches are kept.
     /// - Throws: what loading a model at start throws, or what keeps the sockets from being opened.
     public static func run(
         _ models: [ModelSpecification], memoryBudget: Int, at endpoint: SocketEndpoint, version: String,
-        limits: ServerLimits = ServerLimits(), page: LoopbackAddress? = nil, device: DeviceWalls? = nil, logger: Logger,
-        notifier: ServiceNotifier
+        limits: ServerLimits = ServerLimits(), page: LoopbackAddress? = nil, device: DeviceWalls? = nil,
+        state: StateDirectory, logger: Logger, notifier: ServiceNotifier
     ) async throws {
         DescriptorLimit.raise()
         // One loop is ample for a local daemon and leaves the processors to the kernels.
@@ -40,7 +41,8 @@ public enum QuernServer {
             notifier.ready("serving \(names)")
         }
         notifier.loading(names)
-        let surface = Surface(models: registry, limits: limits, version: version, device: device)
+        let store = BatchStore(state, limits: limits.batches, logger: logger)
+        let surface = Surface(models: registry, limits: limits, version: version, device: device, batches: store)
         let web = HTTPSurface(surface, logger: logger)
         let http = ConnectionService(descriptor: listeners.http, group: group, logger: logger, prepare: web.prepare, serve: web.serve)
         let pipe = listeners.pipe.map { descriptor in
@@ -53,7 +55,8 @@ public enum QuernServer {
             return ConnectionService(descriptor: descriptor, group: group, logger: logger, prepare: web.prepare, serve: web.serve)
         }
         let watch = NameWatch(listeners: listeners, logger: logger)
-        let services: [(any Service)?] = [http, pipe, browser, watch, readiness]
+        let batches = BatchRunner(store: store, client: RowClient(surface, logger: logger), logger: logger)
+        let services: [(any Service)?] = [http, pipe, browser, watch, readiness, batches]
         let together = Together(services: services.compactMap { $0 })
         var configuration = ServiceGroupConfiguration(services: [together], logger: logger.quieter)
         configuration.maximumGracefulShutdownDuration = .seconds(30)

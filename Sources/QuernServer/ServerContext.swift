@@ -25,26 +25,45 @@ public struct ServerLimits: Sendable {
     public var connectionsPerUser = 256
     public var pingInterval = Duration.seconds(10)
     public var pipeIdleTimeout = Duration.seconds(10)
+    public var batches = BatchLimits()
 
     public init() {}
 }
 
 struct QuernRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    private let channel: any Channel
+    private let findConnection: @Sendable () async throws -> Connection
     /// Models that must stay until the answer has been written.
     let leases = Leases()
 
     init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
-        channel = source.channel
+        let channel = source.channel
+        findConnection = {
+            try await channel.eventLoop.submit {
+                try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self).connection
+            }.get()
+        }
+    }
+
+    /// A request that came on no socket.
+    init(on connection: Connection, logger: Logger) {
+        coreContext = CoreRequestContextStorage(source: Unconnected(logger: logger))
+        findConnection = { connection }
+    }
+
+    private struct Unconnected: RequestContextSource {
+        let logger: Logger
     }
 
     /// The connection of this request.
-    func connection() async throws -> Connection {
-        try await channel.eventLoop.submit { [channel] in
-            try channel.pipeline.syncOperations.handler(type: ConnectionGuard.self).connection
-        }.get()
+    func connection() async throws -> Connection { try await findConnection() }
+
+    /// Work that nobody needs once the client is gone: then it is cancelled.
+    func whileConnected<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        let task = Task { try await body() }
+        try await connection().whenClosed { task.cancel() }
+        return try await task.value
     }
 }
 
@@ -55,7 +74,11 @@ struct Surface: Sendable {
     let version: String
     /// The device in use: the one that was named, else this host once it was measured.
     var device: DeviceWalls?
+    /// Files and batches; nil where there are none.
+    var batches: BatchStore?
     let metrics = Metrics()
+    /// For schemas that are only checked.
+    let checking = CompileExecutor()
     /// In seconds since 1970.
     let started = Date().timeIntervalSince1970
 

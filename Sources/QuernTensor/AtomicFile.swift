@@ -12,10 +12,11 @@ public final class AtomicFile {
     /// Bytes written so far; also the offset of the next.
     public private(set) var byteCount = 0
 
-    public init(path: String) throws(SystemError) {
+    /// - Parameter mode: permissions, less the process's mask.
+    public init(path: String, mode: mode_t = 0o644) throws(SystemError) {
         self.path = path
         temporary = "\(path).\(getpid()).part"
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError(call: "open", subject: temporary) }
     }
 

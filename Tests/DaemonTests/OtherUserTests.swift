@@ -50,6 +50,22 @@ import Testing
         #expect(try theirs(65_532) == 0)
     }
 
+    /// Files and batches are their owner's; to anybody else they are not there.
+    @Test func filesStayWithTheirUser() throws {
+        open()
+        let row = #"{"custom_id":"a","body":{"messages":[{"role":"user","content":"x"}],"max_tokens":2}}"#
+        let file = try #require(try daemon.upload(Array(row.utf8), filename: "mine").json["id"]?.stringValue)
+        let request = #"{"input_file_id":"\#(file)","endpoint":"/v1/chat/completions","completion_window":"24h"}"#
+        let batch = try #require(try daemon.request("POST", "/v1/batches", bytes: Array(request.utf8)).json["id"]?.stringValue)
+        for path in ["/v1/files/\(file)", "/v1/files/\(file)/content", "/v1/batches/\(batch)"] {
+            #expect(try daemon.request("GET", path).status == 200)
+            #expect(try OtherUser.ask(daemon.socket, path).text.contains("not_found"))
+        }
+        for list in ["/v1/files", "/v1/batches"] { #expect(try OtherUser.ask(daemon.socket, list).text.contains(#""data":[]"#)) }
+        #expect(try OtherUser.ask(daemon.socket, "/v1/batches", body: request).text.contains("file_not_found"))
+        #expect(try OtherUser.ask(daemon.socket, "/v1/batches/\(batch)/cancel", body: "{}").text.contains("batch_not_found"))
+    }
+
     /// One user's connections are counted apart from another's.
     @Test func aFullUserShutsOutNobodyElse() throws {
         open()

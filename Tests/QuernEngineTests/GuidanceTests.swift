@@ -46,6 +46,32 @@ import Testing
         }
     }
 
+    /// What leaves much open is asked about token by token; the choice is the one a mask of all would leave.
+    @Test func theLikeliestAllowedTokenIsChosen() async throws {
+        let plan = try constraint("[^aeiou\\u0000-\\u001f]{40}")
+        var request = request(plan)
+        request.sampling.temperature = 0
+        request.topLogprobs = 20
+        var matcher = GrammarMatcher(try #require(plan.answer))
+        var (count, sawRefusal) = (0, false)
+        for await event in try engine.submit(request).events {
+            guard case .logprobs(let scores) = event else { continue }
+            count += 1
+            if let best = scores.top.first(where: { matcher.allows($0.token) }) { #expect(best.token == scores.token) }
+            if let first = scores.top.first, !matcher.allows(first.token) { sawRefusal = true }
+            let moved = matcher.accept(scores.token)
+            #expect(moved)
+        }
+        #expect(count >= 40 && sawRefusal)
+    }
+
+    @Test func drawnTokensAreAllowed() async throws {
+        for seed in 0..<20 as Range<UInt64> {
+            let answer = try await run(request(try constraint("\"[^\"\\\\]{5,30}\""), seed: seed))
+            #expect(text(answer.tokens).wholeMatch(of: /"[^"\\]{5,30}"/) != nil, "\(text(answer.tokens))")
+        }
+    }
+
     @Test func answersDoNotDependOnCompany() async throws {
         let plan = try constraint("([a-z]{2,9},){4}end")
         let alone = try await run(request(plan)).tokens

@@ -11,6 +11,8 @@ public final class TestDaemon: @unchecked Sendable {
 
     public struct Failure: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) { self.description = description }
     }
 
     /// Starts `quern serve` and waits until it is ready.
@@ -23,7 +25,8 @@ public final class TestDaemon: @unchecked Sendable {
         logPath = self.folder.path("log")
         try Data().write(to: URL(filePath: logPath))
         process.executableURL = URL(filePath: QuernBinary.path)
-        process.arguments = ["serve"] + [model].compactMap { $0 } + ["--socket", socket, "--pipe-socket", pipe, "--threads", "1"] + arguments
+        process.arguments = ["serve"] + [model].compactMap { $0 } + ["--socket", socket, "--pipe-socket", pipe, "--threads", "1"]
+            + ["--state-dir", self.folder.path("state")] + arguments
         process.environment = QuernBinary.cleanEnvironment([:])
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
@@ -143,5 +146,17 @@ public struct HTTPAnswer: Sendable {
             }
             return json
         }
+    }
+}
+
+extension TestDaemon {
+    /// Posts a file for a batch.
+    public func upload(_ bytes: [UInt8], filename: String) throws -> HTTPAnswer {
+        let name = filename.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+        let start = "--frontier\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"
+            + "--frontier\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\(name)\"\r\nContent-Type: application/jsonl\r\n\r\n"
+        return try request(
+            "POST", "/v1/files", bytes: Array(start.utf8) + bytes + Array("\r\n--frontier--\r\n".utf8),
+            contentType: "multipart/form-data; boundary=frontier")
     }
 }

@@ -10,6 +10,8 @@ slow        a client that does not read delays nobody
 cancel      a client that leaves frees its slot within 250 ms
 identical   200 requests of mixed lengths, seeds and priorities answer alike, alone and together
 second-turn the next turn of a 2,000-token chat starts in a tenth of the first turn's time
+grammars    64 clients with 64 heavy constraints disturb nobody: a bystander's p99 gap between tokens stays under twice its own
+schema      decoding under a JSON Schema is at least 95 % as fast as without
 
 Standard library only. Traffic goes to the Unix socket named, and nowhere else.
 """
@@ -220,8 +222,53 @@ async def second_turn(client, arguments):
     return min(ratios) <= 0.1, f"after {prompt} tokens the second turn starts in {statistics.median(ratios):.1%} of the first one's time"
 
 
+async def grammars(client, arguments):
+    body = chat("Write a long story.", max_tokens=256, temperature=0, ignore_eos=True)
+    expected = (await client.stream(body))["text"]
+
+    def gaps(answers):
+        return [b - a for answer in answers for a, b in zip(answer["arrivals"], answer["arrivals"][1:])]
+    alone = [await client.stream(body) for _ in range(2)]
+
+    async def heavy(index):
+        # No two alike, so that none is found compiled; each takes up to its two seconds.
+        regex = f"x{random.randrange(1 << 30)}(a|b)*a(a|b){{{14 + index % 4}}}"
+        return await client.whole(chat("x", max_tokens=1, structured_outputs={"regex": regex}))
+    hostile = [asyncio.create_task(heavy(index)) for index in range(64)]
+    await asyncio.sleep(0.2)
+    together = [await client.stream(body) for _ in range(2)]
+    done = sum(task.done() for task in hostile)
+    for task in hostile:
+        task.cancel()
+    await asyncio.gather(*hostile, return_exceptions=True)
+    before, during = percentile(gaps(alone), 99), percentile(gaps(together), 99)
+    same = all(answer["text"] == expected for answer in together)
+    return same and during < 2 * before, (
+        f"p99 gap {during * 1000:.1f} ms beside 64 heavy constraints ({done} answered by then), {before * 1000:.1f} ms without; "
+        f"text {'unchanged' if same else 'CHANGED'}")
+
+
+async def schema(client, arguments):
+    text = {"type": "object", "properties": {"story": {"type": "string", "minLength": 1900}}, "required": ["story"]}
+    properties = {f"field{index}": {"type": "string", "minLength": 60, "maxLength": 90} for index in range(8)}
+    many = {"type": "object", "properties": properties, "required": list(properties)}
+
+    async def rate(**fields):
+        answer = await client.whole(chat("Tell a long story as JSON.", max_tokens=256, temperature=0, ignore_eos=True, **fields))
+        return answer[1]["timings"]["predicted_per_second"]
+    kinds = {"free": {}, "text": {"json_schema": text}, "fields": {"json_schema": many}}
+    rates = {name: [] for name in kinds}
+    for _ in range(6):      # taking turns; the first compiles
+        for name, fields in kinds.items():
+            rates[name].append(await rate(**fields))
+    free, *shaped = (statistics.median(values[1:]) for values in rates.values())
+    return min(shaped) >= 0.95 * free, (
+        f"{free:.1f} tok/s free; one long text {shaped[0]:.1f} ({shaped[0] / free:.1%}), eight bounded ones {shaped[1]:.1f} ({shaped[1] / free:.1%})")
+
+
 async def main():
-    checks = {"streams": streams, "idle": idle, "slow": slow, "cancel": cancel, "identical": identical, "second-turn": second_turn}
+    checks = {"streams": streams, "idle": idle, "slow": slow, "cancel": cancel, "identical": identical, "second-turn": second_turn,
+              "grammars": grammars, "schema": schema}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"which to run: {', '.join(checks)} (default: all)")
     parser.add_argument("--socket", default=default_socket(), help="the daemon's HTTP socket")

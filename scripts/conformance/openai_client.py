@@ -302,6 +302,82 @@ class Conformance:
             return self.schemas.check("Error", error.body)
         raise AssertionError(f"{param} was accepted")
 
+    # -- files and batches ----------------------------------------------------------------------------------------
+
+    def rows(self, count):
+        """A batch's input: rows that can be answered, and the last one not."""
+        bodies = [{"model": self.model, "messages": self.messages, "max_tokens": 8, "temperature": 0} for _ in range(count)]
+        bodies[-1]["temperature"] = 9
+        return "".join(json.dumps({"custom_id": f"row-{i}", "method": "POST", "url": "/v1/chat/completions", "body": body}) + "\n"
+                       for i, body in enumerate(bodies)).encode()
+
+    def test_files(self):
+        content = self.rows(3)
+        made = self.client.files.create(file=("rows.jsonl", content), purpose="batch")
+        self.schemas.check("OpenAIFile", made.to_dict())
+        assert made.bytes == len(content) and made.filename == "rows.jsonl" and made.purpose == "batch"
+        assert self.client.files.retrieve(made.id).to_dict() == made.to_dict()
+        assert self.client.files.content(made.id).content == content
+        self.schemas.check("ListFilesResponse", self.http.get("http://quern/v1/files").json())
+        assert made.id in [file.id for file in self.client.files.list(purpose="batch", limit=1)], "pages follow each other"
+        gone = self.client.files.delete(made.id)
+        self.schemas.check("DeleteFileResponse", gone.to_dict())
+        assert gone.deleted
+        for call in (lambda: self.client.files.retrieve(made.id), lambda: self.client.files.content(made.id)):
+            try:
+                call()
+                raise AssertionError("a deleted file was found")
+            except openai.NotFoundError as error:
+                assert error.code == "file_not_found"
+        try:
+            self.client.files.create(file=("x.jsonl", content), purpose="fine-tune")
+            raise AssertionError("a file for fine-tuning was accepted")
+        except openai.BadRequestError as error:
+            assert error.param == "purpose"
+
+    def batch(self, count):
+        file = self.client.files.create(file=("rows.jsonl", self.rows(count)), purpose="batch")
+        made = self.client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"suite": "openai"})
+        self.schemas.check("Batch", made.to_dict())
+        assert made.status == "validating" and made.metadata == {"suite": "openai"}
+        return made
+
+    def await_batch(self, batch, is_enough=lambda b: b.status in ("completed", "failed", "expired", "cancelled")):
+        start = time.monotonic()
+        while not is_enough(batch):
+            assert time.monotonic() - start < 300, f"the batch does not end: {batch}"
+            time.sleep(0.05)
+            batch = self.client.batches.retrieve(batch.id)
+        self.schemas.check("Batch", batch.to_dict())
+        return batch
+
+    def results(self, file_id):
+        return [json.loads(line) for line in self.client.files.content(file_id).text.splitlines()]
+
+    def test_batches(self):
+        batch = self.await_batch(self.batch(8))
+        assert batch.status == "completed" and batch.request_counts.to_dict() == {"total": 8, "completed": 7, "failed": 1}
+        answered, failed = self.results(batch.output_file_id), self.results(batch.error_file_id)
+        assert {row["custom_id"] for row in answered} == {f"row-{i}" for i in range(7)}
+        expected = self.chat(max_tokens=8).choices[0].message.content
+        for row in answered:
+            assert row["error"] is None and row["response"]["status_code"] == 200
+            self.schemas.check("CreateChatCompletionResponse", row["response"]["body"])
+            assert row["response"]["body"]["choices"][0]["message"]["content"] == expected
+        assert failed[0]["custom_id"] == "row-7" and failed[0]["response"]["body"]["error"]["param"] == "temperature"
+        self.schemas.check("ListBatchesResponse", self.http.get("http://quern/v1/batches").json())
+        assert batch.id in [b.id for b in self.client.batches.list(limit=1)]
+
+    def test_batch_cancellation(self):
+        batch = self.await_batch(self.batch(200), lambda b: b.status == "in_progress")
+        self.schemas.check("Batch", self.client.batches.cancel(batch.id).to_dict())
+        batch = self.await_batch(batch)
+        assert batch.status == "cancelled"
+        rows = [row for file in (batch.output_file_id, batch.error_file_id) if file for row in self.results(file)]
+        assert sorted(row["custom_id"] for row in rows) == sorted(f"row-{i}" for i in range(200))
+        assert any(row["error"] and row["error"]["code"] == "batch_cancelled" for row in rows)
+
     # -- errors ---------------------------------------------------------------------------------------------------
 
     def test_errors(self):

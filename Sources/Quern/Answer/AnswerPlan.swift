@@ -102,6 +102,8 @@ extension RequestError {
     /// Fields are named as in other errors, without the slash that begins a JSON Pointer.
     init(_ error: GrammarError) {
         let place = String(error.pointer.drop { $0 == "/" })
-        self = .invalid(param: place.isEmpty ? "grammar" : place, message: error.description)
+        self = .invalid(
+            param: place.isEmpty ? "grammar" : place, message: error.description,
+            code: error.kind == .tooComplex ? "grammar_too_complex" : nil)
     }
 }

@@ -1,8 +1,7 @@
 // Compiled grammars of one model, so that equal constraints are compiled once.
 //
-// Owns: the cache, bounded in bytes and kept in memory only, and two threads for compiling: a heavy constraint delays other
+// Owns: the cache, bounded in bytes and kept in memory only, and its threads for compiling: a heavy constraint delays other
 // constraints, never a decode step. Invariant: a compilation is cancelled with the task that asked for it.
-import Dispatch
 import QuernGrammar
 import QuernTokenizer
 import Synchronization
@@ -71,17 +70,5 @@ public final class GrammarStore: Sendable {
                 cache.byteCount -= oldest.value.cost
             }
         }
-    }
-}
-
-/// Two threads at most, apart from the pool that serves sockets.
-private final class CompileExecutor: TaskExecutor {
-    private let queues = [DispatchQueue(label: "quern.grammar.0"), DispatchQueue(label: "quern.grammar.1")]
-    private let next = Atomic<Int>(0)
-
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        let queue = queues[next.wrappingAdd(1, ordering: .relaxed).oldValue & 1]
-        queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }

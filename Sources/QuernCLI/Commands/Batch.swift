@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QuernBatch
 import QuernJSON
 
 /// A file of requests, answered into a file.
@@ -54,7 +55,7 @@ struct Batch: AsyncParsableCommand {
 
     func run() async throws {
         let progress = try await answerAll()
-        if retryFailed { try BatchRun.forgetOldErrors(output: output, errors: errorPath) }
+        if retryFailed { try files.forgetOldErrors() }
         Terminal.note(
             "\(progress.rows) rows: \(progress.answered) answered, \(progress.failed) failed"
                 + (progress.failed > 0 ? " (\(errorPath))" : "")
@@ -63,19 +64,37 @@ struct Batch: AsyncParsableCommand {
         if progress.failed > 0 { throw Failure.partial }
     }
 
+    private var files: BatchRun.Files { BatchRun.Files(output: output, errors: errorPath) }
+
+    private func rows() throws -> BatchInput {
+        guard input != "-" else {
+            return try BatchInput([UInt8](FileHandle.standardInput.readDataToEndOfFile()), name: "standard input")
+        }
+        guard let data = FileManager.default.contents(atPath: input) else {
+            throw Failure.missing("\(input): \(String(cString: strerror(errno)))")
+        }
+        return try BatchInput([UInt8](data), name: input)
+    }
+
     private func answerAll() async throws -> BatchRun.Progress {
-        let run = try BatchRun(input: try BatchInput(path: input), output: output, errors: errorPath, retriesFailed: retryFailed)
+        let rows = try rows()
+        let run = try BatchRun(rows, into: files, retriesFailed: retryFailed)
         guard !run.isComplete else { return await run.progress }
         let service = try await options.connect(maxSequences: concurrency)
         let (limit, model) = (concurrency, options.model.map { _ in service.modelID })
+        let start = Double(run.earlierCount) / Double(rows.count)
         do {
             try await withInterruption {
+                let bar = ProgressBar("batch", startingAt: start)
+                defer { bar.finish() }
                 try await concurrently(limit: limit, inOrder: false) {
                     await run.next()
                 } work: { _, row in
                     (row, try await Self.answer(row, model, service))
                 } deliver: { _, result in
                     try await run.record(result.0, result.1)
+                    let progress = await run.progress
+                    bar.update(progress.fraction, detail: progress.summary)
                     return true
                 }
             }
@@ -92,19 +111,26 @@ struct Batch: AsyncParsableCommand {
     /// - Throws: only what ends the batch: the daemon went away, Ctrl-C.
     private static func answer(
         _ row: BatchInput.Row, _ model: String?, _ service: Service
-    ) async throws -> Result<APIClient.Answer, BatchInput.Problem> {
+    ) async throws -> Result<BatchRun.Answer, BatchInput.Problem> {
         switch row.content {
         case .failure(let problem): return .failure(problem)
         case .success(var request):
             if let model { request.body["model"] = .string(model) }
             // Whoever waits at a terminal goes first.
             if request.body["priority"] == nil { request.body["priority"] = "batch" }
-            return .success(try await service.client.postPatiently(request.path, .object(request.body)))
+            let answer = try await service.client.postPatiently(request.path, .object(request.body))
+            return .success(BatchRun.Answer(status: answer.status, body: answer.json))
         }
     }
 }
 
 extension BatchRun.Progress {
+    fileprivate var fraction: Double { Double(answered + failed) / Double(max(rows, 1)) }
+
+    fileprivate var summary: String {
+        "\(answered + failed)/\(rows) rows, \(failed) failed, \(Int(Double(completionTokens) / max(seconds, 1e-3))) tok/s"
+    }
+
     fileprivate func json(output: String, errors: String) -> JSONValue {
         [
             "rows": .int(Int64(rows)), "answered": .int(Int64(answered)), "failed": .int(Int64(failed)),

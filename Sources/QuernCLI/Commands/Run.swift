@@ -18,6 +18,7 @@ struct Run: AsyncParsableCommand {
               quern run --system "Answer in French." --stop "." "What is a quern?"
               quern run --raw "def fibonacci(n):" | head -5
               quern run --json "Say hello" | jq .usage
+              quern run --schema person.schema.json "Ada Lovelace, born 1815" | jq .name
             """)
 
     @Argument(help: "The prompt.")
@@ -27,12 +28,14 @@ struct Run: AsyncParsableCommand {
     var json = false
 
     @OptionGroup var generation: GenerationOptions
+    @OptionGroup var shape: ShapeOptions
     @OptionGroup var options: ServiceOptions
 
     func run() async throws {
+        let shape = try shape.read()
         let text = try promptText()
         let service = try await options.connect(maxSequences: 1)
-        let call = generation.request(text, to: service)
+        let call = generation.request(text, shape, to: service)
         let answer = AnswerWriter()
         let isJSON = json
         let timings: JSONValue?
@@ -41,6 +44,7 @@ struct Run: AsyncParsableCommand {
                 guard isJSON else { return try await call.stream { try answer.write($0) == .written } }
                 let whole = try await call.whole()
                 guard whole.status == 200 else { throw whole.failure }
+                try shape?.check(whole.json.answerText ?? "")
                 _ = try StandardOutput.write(whole.json.serialized(.pretty) + "\n")
                 return nil
             }
@@ -49,7 +53,10 @@ struct Run: AsyncParsableCommand {
             throw error
         }
         try answer.end()
-        if let timings { service.report(timings) }
+        if let timings {
+            service.report(timings)
+            try shape?.check(answer.text)
+        }
     }
 
     private func promptText() throws -> String {

@@ -23,12 +23,13 @@ enum SettingKey: String, CaseIterable, Sendable {
     case logLevel = "log_level"
     case memoryBudget = "memory_budget"
     case idleUnload = "idle_unload"
+    case stateDir = "state_dir"
 
     var variable: String { "QUERN_" + rawValue.uppercased() }
 
     var kind: SettingKind {
         switch self {
-        case .socket, .pipeSocket, .model, .device: .text
+        case .socket, .pipeSocket, .model, .device, .stateDir: .text
         case .pace: .flag
         case .threads: .integer(1...1024)
         case .context: .integer(1...(1 << 24))

@@ -31,13 +31,17 @@ struct Guide {
     }
 
     /// Leaves only what may come next in `logits`.
-    mutating func restrict(_ logits: Floats, stopTokens: Set<TokenID>) {
+    ///
+    /// - Parameter isSelective: the sampler looks at few tokens and can ask `allows` of each.
+    /// - Returns: whether it must ask, because nothing was taken out.
+    mutating func restrict(_ logits: Floats, stopTokens: Set<TokenID>, isSelective: Bool) -> Bool {
         switch phase {
         case .thinking:
             // An end in the middle of thinking would leave no answer.
             for token in stopTokens where Int(token) < logits.count { logits[Int(token)] = Self.excluded }
         case .opening, .answer:
-            guard matcher != nil else { return }
+            guard let isWide = matcher?.isWide else { return false }
+            if isWide && isSelective { return true }
             matcher?.fill(&mask)
             if matcher?.isComplete == true {
                 for token in stopTokens where Int(token) < mask.tokenCount { mask[token] = true }
@@ -45,6 +49,14 @@ struct Guide {
             if phase == .opening, let opening = plan.thinking?.opening { mask[opening] = true }
             mask.exclude(from: logits, value: Self.excluded)
         }
+        return false
+    }
+
+    /// Whether a token may come next, of an answer under a constraint.
+    mutating func allows(_ token: TokenID, stopTokens: Set<TokenID>) -> Bool {
+        if matcher?.allows(token) == true { return true }
+        if stopTokens.contains(token) { return matcher?.isComplete == true }
+        return phase == .opening && token == plan.thinking?.opening
     }
 
     /// Low enough never to be chosen, finite because the sampler refuses infinities.

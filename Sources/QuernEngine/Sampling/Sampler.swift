@@ -24,21 +24,47 @@ package struct Sampler {
         if parameters.usesPenalties { counts = TokenCounts(tokenCount: tokenCount, prompt: prompt) }
     }
 
+    /// The choice falls among a few of the likeliest tokens.
+    var isSelective: Bool { parameters.isGreedy || parameters.topK > 0 }
+
     /// The chosen token; nil when the logits are not finite. `logits` is scratch afterwards.
     package mutating func sample(_ logits: Floats, kernels: Kernels) -> TokenID? {
+        var free: Guide?
+        return sample(logits, kernels: kernels, under: &free, stopTokens: [])
+    }
+
+    /// The same among the tokens that `guide` allows, which is asked about those that could be chosen, and no others.
+    mutating func sample(_ logits: Floats, kernels: Kernels, under guide: inout Guide?, stopTokens: Set<TokenID>) -> TokenID? {
         counts?.penalize(logits, parameters)
         for (token, bias) in parameters.logitBias { logits[Int(token)] += bias }
-        guard let best = kernels.argmax(logits) else { return nil }
-        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best])
+        guard var best = kernels.argmax(logits) else { return nil }
+        if guide != nil {
+            guard let allowed = likeliest(logits, &guide, stopTokens) else { return nil }
+            best = allowed
+        }
+        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best], &guide, stopTokens)
         counts?.add(token)
         return token
+    }
+
+    /// The likeliest token that is allowed, the first of equals.
+    private func likeliest(_ logits: Floats, _ guide: inout Guide?, _ stopTokens: Set<TokenID>) -> Int? {
+        let buffer = logits.buffer
+        var best: Int?
+        var highest = -Float.infinity
+        for index in 0..<buffer.count where buffer[index] > highest {
+            guard guide?.allows(TokenID(index), stopTokens: stopTokens) == true else { continue }
+            best = index
+            highest = buffer[index]
+        }
+        return best
     }
 
     /// Counts a token that was not drawn, for the penalties.
     mutating func note(_ token: TokenID) { counts?.add(token) }
 
-    private mutating func draw(_ logits: Floats, best: Float) -> TokenID {
-        collect(logits, best: best)
+    private mutating func draw(_ logits: Floats, best: Float, _ guide: inout Guide?, _ stopTokens: Set<TokenID>) -> TokenID {
+        collect(logits, best: best, &guide, stopTokens)
         if parameters.topK > 0 { keepTopK() }
         let inverse = 1 / parameters.temperature
         for index in candidates.indices { candidates[index].weight = exp((candidates[index].weight - best) * inverse) }
@@ -56,11 +82,12 @@ package struct Sampler {
     }
 
     /// Candidates in token order; those whose weight rounds to zero are left out.
-    private mutating func collect(_ logits: Floats, best: Float) {
+    private mutating func collect(_ logits: Floats, best: Float, _ guide: inout Guide?, _ stopTokens: Set<TokenID>) {
         let buffer = logits.buffer
         candidates.removeAll(keepingCapacity: true)
         var floor = best - 88 * parameters.temperature     // exp(-88) is about the smallest normal float
         for index in 0..<buffer.count where buffer[index] >= floor {
+            if guide != nil, guide?.allows(TokenID(index), stopTokens: stopTokens) != true { continue }
             candidates.append(Candidate(token: Int32(index), weight: buffer[index]))
             // With a top-k, the k-th best so far bounds what can still matter.
             if parameters.topK > 0 && candidates.count >= 4 * parameters.topK + 64 {

@@ -45,11 +45,14 @@ extension SequenceState {
             _ = row.buffer.update(fromContentsOf: logits.buffer)
         }
         let stopTokens = request.stopTokens
-        guide?.restrict(row, stopTokens: stopTokens)
+        let asksGuide = guide?.restrict(row, stopTokens: stopTokens, isSelective: sampler.isSelective) ?? false
         if generatedCount < request.minTokens {
             for token in stopTokens where Int(token) < row.count { row[Int(token)] = -.infinity }
         }
-        guard let token = sampler.sample(row, kernels: compute.kernels) else {
+        let chosen = asksGuide
+            ? sampler.sample(row, kernels: compute.kernels, under: &guide, stopTokens: stopTokens)
+            : sampler.sample(row, kernels: compute.kernels)
+        guard let token = chosen else {
             outcome = .failed(.numericFault)
             return
         }

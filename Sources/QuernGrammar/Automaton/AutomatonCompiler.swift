@@ -15,6 +15,7 @@ struct AutomatonCompiler {
     private var nodes: [Node] = []
     private var starts: [NodeID?]               // by rule
     private let outgoing: [[Int32]]             // edge indices by builder state
+    private let hasEpsilon: [Bool]              // by builder state
 
     /// - Throws: `tooComplex`; `invalid` when no text is possible or a rule calls itself before it consumes anything.
     ///   The pointer is empty: automata do not know what they were made from.
@@ -31,8 +32,13 @@ struct AutomatonCompiler {
         meter.restartStates()
         starts = Array(repeating: nil, count: builder.rules.count)
         var outgoing = [[Int32]](repeating: [], count: builder.stateCount)
-        for (index, edge) in builder.edges.enumerated() { outgoing[Int(edge.from)].append(Int32(index)) }
+        var hasEpsilon = [Bool](repeating: false, count: builder.stateCount)
+        for (index, edge) in builder.edges.enumerated() {
+            outgoing[Int(edge.from)].append(Int32(index))
+            if edge.label == .epsilon { hasEpsilon[Int(edge.from)] = true }
+        }
         self.outgoing = outgoing
+        self.hasEpsilon = hasEpsilon
     }
 
     // MARK: Subset construction
@@ -100,6 +106,7 @@ struct AutomatonCompiler {
 
     /// States reachable without a byte or a call, ascending.
     private mutating func closure(_ roots: [StateID]) throws(GrammarError) -> [StateID] {
+        if roots.count == 1, !hasEpsilon[Int(roots[0])] { return roots }
         var seen = Set(roots)
         var pending = Array(seen)
         while let state = pending.popLast() {
@@ -114,7 +121,16 @@ struct AutomatonCompiler {
 
     /// Cuts overlapping ranges into disjoint ones, each with all its targets; neighbours with equal targets are joined.
     private static func segments(_ ranges: [Automaton.ByteEdge]) -> [(targets: [StateID], low: UInt8, high: UInt8)] {
-        if ranges.count == 1 { return [([ranges[0].to], ranges[0].low, ranges[0].high)] }
+        let sorted = ranges.sorted { $0.low < $1.low }
+        if zip(sorted, sorted.dropFirst()).allSatisfy({ $0.high < $1.low }) {
+            return sorted.reduce(into: []) { result, range in
+                if let last = result.last, Int(last.high) == Int(range.low) - 1, last.targets == [range.to] {
+                    result[result.count - 1].high = range.high
+                } else {
+                    result.append(([range.to], range.low, range.high))
+                }
+            }
+        }
         var targets = [[StateID]](repeating: [], count: 256)
         for range in ranges {
             for byte in range.low...range.high { targets[Int(byte)].append(range.to) }

@@ -47,6 +47,22 @@ public struct GrammarMatcher {
         states.walk(grammar.vocabulary, below: 0, from: states.state(of: rest), into: &mask)
     }
 
+    /// Many tokens may come next, so that asking `allows` of a few is cheaper than a mask of all.
+    public var isWide: Bool {
+        states.threads(of: state).contains { grammar.automaton.width(of: $0.node) >= CompiledGrammar.wide }
+    }
+
+    /// Whether a token may come next.
+    public mutating func allows(_ token: Int32) -> Bool {
+        let bytes = grammar.vocabulary.bytes(of: token)
+        var reached = state
+        for byte in bytes {
+            reached = states.next(reached, byte)
+            if reached == MatcherStates.dead { return false }
+        }
+        return !bytes.isEmpty
+    }
+
     /// Moves on by a token; false, without moving, when it may not come next or has no text.
     public mutating func accept(_ token: Int32) -> Bool {
         let bytes = grammar.vocabulary.bytes(of: token)

@@ -38,9 +38,17 @@ extension GrammarBuilder {
         let escape = try state()
         try bytes(UInt8(ascii: "\\"), UInt8(ascii: "\\"), from, escape)
         for (scalar, letter) in Self.shortEscapes where set.contains(scalar) { try bytes(letter, letter, escape, to) }
-        for scalar in 0..<UInt32(0x20) where set.contains(scalar) && Self.shortEscapes[scalar] == nil {
-            let digits = String(scalar, radix: 16)
-            try literal("u" + String(repeating: "0", count: 4 - digits.count) + digits, escape, to)
+        // As a tree: a text of bounded length has this at every position.
+        let controls = (0..<UInt32(0x20)).filter { set.contains($0) && Self.shortEscapes[$0] == nil }
+        guard !controls.isEmpty else { return }
+        let high = try state()
+        try literal("u00", escape, high)
+        for digit in 0..<UInt32(2) {
+            let low = try state()
+            for byte in "\(digit)".utf8 { try bytes(byte, byte, high, low) }
+            for scalar in controls where scalar >> 4 == digit {
+                for byte in String(scalar & 15, radix: 16).utf8 { try bytes(byte, byte, low, to) }
+            }
         }
     }
 

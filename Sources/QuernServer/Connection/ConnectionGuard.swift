@@ -106,7 +106,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func isWelcome(_ head: HTTPRequest) -> Bool {
-        head.headerFields[.contentLength].flatMap { Int($0) }.map { $0 <= limits.bodyBytes } ?? true
+        let most = head.path == "/v1/files" ? limits.batches.fileBytes : limits.bodyBytes
+        return head.headerFields[.contentLength].flatMap { Int($0) }.map { $0 <= most } ?? true
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

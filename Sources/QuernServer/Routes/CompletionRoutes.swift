@@ -15,7 +15,7 @@ extension Surface {
         router.post("v1/chat/completions") { request, context in
             let chat = try ChatCompletionRequest(try await json(request))
             let backend = try await backend(chat.generation.model, context)
-            let plan = try await backend.plan(chat)
+            let plan = try await context.whileConnected { try await backend.plan(chat) }
             var format = Backend.format(.chat, chat.generation)
             format.hasLogprobs = chat.logprobs != nil
             format.parser = plan.parser
@@ -34,7 +34,7 @@ extension Surface {
             var format = Backend.format(.text, completion.generation)
             format.hasLogprobs = completion.logprobs != nil
             format.echoes = completion.echoes
-            let guidance = try await backend.guidance(completion)
+            let guidance = try await context.whileConnected { try await backend.guidance(completion) }
             return try await backend.answer(completion.generation, format, promptField: "prompt", context) { sender in
                 backend.requests(completion, guidance, from: sender)
             }

@@ -18,6 +18,10 @@ extension Surface {
         addMessages(to: router)
         addResponses(to: router)
         addSchemas(to: router)
+        if let batches {
+            addFiles(to: router, batches)
+            addBatches(to: router, batches)
+        }
         refuseOtherMethods(of: router)
         return router
     }

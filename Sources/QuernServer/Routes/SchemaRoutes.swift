@@ -7,10 +7,13 @@ import QuernJSON
 
 extension Surface {
     func addSchemas(to router: Router<QuernRequestContext>) {
-        router.post("v1/schema/check") { request, _ in
+        router.post("v1/schema/check") { request, context in
             let check = try SchemaCheckRequest(try await json(request))
-            let report = await Task.detached(priority: .utility) { SchemaReport(check.schema) }.value
+            let report = try await context.whileConnected { await withTaskExecutorPreference(checking) { await Self.report(check) } }
             return Response(report.json)
         }
     }
+
+    /// Nonisolated and asynchronous: runs on the preferred executor.
+    private static func report(_ check: SchemaCheckRequest) async -> SchemaReport { SchemaReport(check.schema) }
 }

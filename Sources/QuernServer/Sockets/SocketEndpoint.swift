@@ -58,7 +58,7 @@ public final class SocketEndpoint: Sendable {
     public func close() { lock.release() }
 
     /// The directory is the access control: ours, and closed to everybody else.
-    private static func prepareDirectory(_ path: String) throws(SocketError) {
+    static func prepareDirectory(_ path: String) throws(SocketError) {
         if let parent = FileStatus(path: SocketPaths.parent(of: path)), parent.mode & 0o1002 == 0o002 {
             throw .directory(
                 path, reason: "its parent is writable by everybody and not sticky (mode \(octal(parent.mode))): anybody could replace it")

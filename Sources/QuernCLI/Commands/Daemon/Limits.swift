@@ -52,7 +52,13 @@ struct Limits: ParsableCommand {
                 "max_tokens": number(GenerationFields.Limits.tokens),
             ],
             "configuration": ["file_bytes": number(ConfigurationFile.maxBytes)],
-            "batch": ["record_bytes": number(RecordReader.maxBytes)],
+            "map": ["record_bytes": number(RecordReader.maxBytes)],
+            "batches": [
+                "file_bytes": number(http.batches.fileBytes), "rows": number(http.batches.rows),
+                "files_per_user": number(http.batches.filesPerUser), "bytes_per_user": number(http.batches.bytesPerUser),
+                "live_per_user": number(http.batches.liveBatchesPerUser), "kept_per_user": number(http.batches.batchesPerUser),
+                "filename_bytes": number(http.batches.filenameBytes),
+            ],
         ]
     }
 }

@@ -52,6 +52,9 @@ struct Serve: AsyncParsableCommand {
         valueName: "address"))
     var http: String?
 
+    @Option(help: "Where uploaded files and batches are kept (default: $XDG_STATE_HOME/quern, else ~/.local/state/quern).")
+    var stateDir: String?
+
     @Option(help: "trace, debug, info (default), notice, warning or error.")
     var logLevel: String?
 
@@ -81,7 +84,8 @@ struct Serve: AsyncParsableCommand {
         let models = try ServedModels(self, settings, on: device, hostBudget: budget).specifications
         try await QuernServer.run(
             models, memoryBudget: min(budget, device?.memoryBudget ?? .max), at: endpoint, version: Quern.version,
-            page: http.flatMap { LoopbackAddress($0) }, device: ProfileLocator.wallsIfReadable(device), logger: logger,
+            page: http.flatMap { LoopbackAddress($0) }, device: ProfileLocator.wallsIfReadable(device),
+            state: StateDirectory(stateDir ?? settings.text(.stateDir), environment: settings.environment), logger: logger,
             notifier: ServiceNotifier(environment: settings.environment))
     }
 

@@ -8,7 +8,7 @@
 ///   - work: gets the input's index, from 0.
 ///   - deliver: gets the index and the result; false ends everything early.
 /// - Throws: the first error of any of the three; everything else is cancelled.
-func concurrently<Input: Sendable, Output: Sendable>(
+public func concurrently<Input: Sendable, Output: Sendable>(
     limit: Int, inOrder: Bool,
     next: @escaping @Sendable () async throws -> Input?,
     work: @escaping @Sendable (Int, Input) async throws -> Output,

@@ -21,14 +21,15 @@ final class ResultLog {
     /// At most this much work is done again after a power failure.
     private static let syncInterval = Duration.milliseconds(500)
 
-    init(path: String) throws {
+    /// - Parameter mode: permissions of a file that is made.
+    init(path: String, mode: mode_t) throws {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw Failure.output("\(path): \(String(cString: strerror(errno)))") }
-        guard let status = FileStatus(path: path), status.isRegularFile else { throw Failure.usage("\(path) is not a regular file") }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            throw Failure(status: 75, message: "\(path): another batch is writing it")
+        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw BatchError(.system, "\(path): \(String(cString: strerror(errno)))") }
+        guard let status = FileStatus(path: path), status.isRegularFile else {
+            throw BatchError(.notAFile, "\(path) is not a regular file")
         }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw BatchError(.busy, "\(path): another batch is writing it") }
         try load()
     }
 
@@ -39,7 +40,7 @@ final class ResultLog {
         var (start, number) = (0, 1)
         while let end = bytes[start...].firstIndex(of: 0x0A) {
             guard let id = Self.rowID(Array(bytes[start..<end])) else {
-                throw Failure(status: 65, message: "\(path): line \(number) is not a result of a batch; nothing was changed")
+                throw BatchError(.malformed, "\(path): line \(number) is not a result of a batch; nothing was changed")
             }
             ids.append(id)
             start = end + 1
@@ -48,7 +49,7 @@ final class ResultLog {
         let rest = bytes[start...]
         if !rest.isEmpty {
             let isTorn = rest.allSatisfy { $0 == 0 } || zip(rest, Self.rowStart).allSatisfy { $0 == $1 }
-            guard isTorn else { throw Failure(status: 65, message: "\(path): its last line is not a result of a batch; nothing was changed") }
+            guard isTorn else { throw BatchError(.malformed, "\(path): its last line is not a result of a batch; nothing was changed") }
             guard ftruncate(descriptor, off_t(start)) == 0 else { throw failure() }
             unsynced = true
         }
@@ -69,7 +70,7 @@ final class ResultLog {
         let bytes = Array((row.serialized() + "\n").utf8)
         let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         guard written == bytes.count else {
-            let reason = written < 0 ? failure() : .output("\(path): the disk is full or a size limit was reached")
+            let reason = written < 0 ? failure() : BatchError(.system, "\(path): the disk is full or a size limit was reached")
             ftruncate(descriptor, off_t(byteCount))
             throw reason
         }
@@ -87,20 +88,20 @@ final class ResultLog {
         lastSync = .now
     }
 
-    private func failure() -> Failure { .output("\(path): \(String(cString: strerror(errno)))") }
+    private func failure() -> BatchError { BatchError(.system, "\(path): \(String(cString: strerror(errno)))") }
 
     /// Rewrites the file at `path` so that it has the last row of every id, less those in `dropped`. Atomic; does nothing when
     /// that is what the file has.
-    static func compact(_ path: String, dropping dropped: Set<BatchInput.RowID>) throws {
+    static func compact(_ path: String, dropping dropped: Set<BatchInput.RowID>, mode: mode_t) throws {
         guard FileManager.default.fileExists(atPath: path) else { return }
         // Opening checks and repairs the file and keeps other batches out; the lock of the file replaced goes with it.
-        let old = try ResultLog(path: path)
+        let old = try ResultLog(path: path, mode: mode)
         var last: [BatchInput.RowID: Int] = [:]
         for (index, id) in old.ids.enumerated() where !dropped.contains(id) { last[id] = index }
         guard last.count < old.ids.count else { return }
         let kept = Set(last.values)
         let lines = try Data(contentsOf: URL(filePath: path)).split(separator: 0x0A)
-        let new = try AtomicFile(path: path)
+        let new = try AtomicFile(path: path, mode: mode)
         for (index, line) in lines.enumerated() where kept.contains(index) { try new.append([UInt8](line) + [0x0A]) }
         try new.commit()
     }

@@ -6,47 +6,52 @@
 //
 // Invariant: every row has an id of its own, as bytes: its `custom_id`, else `line-N`. A row that cannot be sent has a
 // problem instead of a request; it never stops the others.
-import Foundation
 import QuernJSON
 
-struct BatchInput: Sendable {
+public struct BatchInput: Sendable {
     /// A row's id; Swift strings would take two spellings of one letter for the same.
     typealias RowID = [UInt8]
 
-    struct Row: Sendable {
-        let id: String
-        let content: Result<Request, Problem>
+    public struct Row: Sendable {
+        public let id: String
+        public let content: Result<Request, Problem>
     }
 
-    struct Request: Sendable {
-        var path: String
-        var body: JSONObject
+    public struct Request: Sendable {
+        public var path: String
+        public var body: JSONObject
     }
 
     /// Why a row was not sent.
-    struct Problem: Error, Sendable {
-        let code: String
-        let message: String
+    public struct Problem: Error, Sendable {
+        public let code: String
+        public let message: String
+
+        public init(code: String, message: String) {
+            self.code = code
+            self.message = message
+        }
     }
 
+    /// Routes that rows may ask.
+    public static let paths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
+
     private let bytes: [UInt8]
+    private let endpoint: String?
     private let lines: [(number: Int, range: Range<Int>)]
     /// Ids by row; later rows with an id that was already taken have their line's.
     private(set) var ids: [String] = []
     private var duplicates: [Int: String] = [:]
 
-    var count: Int { lines.count }
+    public var count: Int { lines.count }
 
-    /// - Parameter path: a file, or `-` for standard input. Blank lines are no rows.
-    init(path: String) throws {
-        if path == "-" {
-            bytes = [UInt8](FileHandle.standardInput.readDataToEndOfFile())
-        } else {
-            guard let data = FileManager.default.contents(atPath: path) else {
-                throw Failure.missing("\(path): \(String(cString: strerror(errno)))")
-            }
-            bytes = [UInt8](data)
-        }
+    /// - Parameters:
+    ///   - bytes: the file. Blank lines are no rows.
+    ///   - name: what errors call it.
+    ///   - endpoint: the one route that every row asks; nil leaves it to the rows.
+    public init(_ bytes: [UInt8], name: String, endpoint: String? = nil) throws(BatchError) {
+        self.bytes = bytes
+        self.endpoint = endpoint
         var lines: [(number: Int, range: Range<Int>)] = []
         var (start, number) = (0, 1)
         while start < bytes.count {
@@ -56,7 +61,7 @@ struct BatchInput: Sendable {
             number += 1
         }
         self.lines = lines
-        guard !lines.isEmpty else { throw Failure(status: 65, message: "\(path): has no rows") }
+        guard !lines.isEmpty else { throw BatchError(.malformed, "\(name): has no rows") }
         var known: Set<RowID> = []
         for index in lines.indices {
             var id = row(index).id
@@ -82,7 +87,7 @@ struct BatchInput: Sendable {
                 throw Problem(code: "invalid_row", message: "line \(number) is \(json.typeName), expected an object")
             }
             let id = try Self.takeID(&object, number) ?? lineID
-            return Row(id: id, content: Result { () throws(Problem) in try Self.request(object, number) })
+            return Row(id: id, content: Result { () throws(Problem) in try request(object, number) })
         } catch {
             let problem = error as? Problem ?? Problem(code: "invalid_json", message: "line \(number) is not valid JSON: \(error)")
             return Row(id: lineID, content: .failure(problem))
@@ -98,25 +103,26 @@ struct BatchInput: Sendable {
         return id
     }
 
-    private static let paths = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
-
-    private static func request(_ object: JSONObject, _ number: Int) throws(Problem) -> Request {
+    private func request(_ object: JSONObject, _ number: Int) throws(Problem) -> Request {
         func problem(_ message: String) -> Problem { Problem(code: "invalid_row", message: "line \(number): \(message)") }
-        var request = Request(path: paths[0], body: JSONObject())
+        var request = Request(path: endpoint ?? Self.paths[0], body: JSONObject())
         if object["body"] != nil || object["url"] != nil || object["method"] != nil {
             for member in object.members where !["custom_id", "method", "url", "body"].contains(member.key) {
                 throw problem("unknown field \"\(member.key.prefix(64))\"")
             }
             if let method = object["method"], method != "POST" { throw problem("method is not \"POST\"") }
             if let url = object["url"] {
-                guard let path = url.stringValue, paths.contains(path) else { throw problem("url is not one of \(paths.joined(separator: ", "))") }
+                let allowed = endpoint.map { [$0] } ?? Self.paths
+                guard let path = url.stringValue, allowed.contains(path) else {
+                    throw problem("url is not \(allowed.joined(separator: " or "))")
+                }
                 request.path = path
             }
             guard let body = object["body"]?.objectValue else { throw problem("body is not an object") }
             request.body = body
         } else {
             request.body = object
-            if let prompt = object["prompt"], object["messages"] == nil {
+            if request.path == Self.paths[0], let prompt = object["prompt"], object["messages"] == nil {
                 guard let text = prompt.stringValue else { throw problem("prompt is not a string") }
                 request.body["prompt"] = nil
                 request.body["messages"] = [["role": "user", "content": .string(text)]]
