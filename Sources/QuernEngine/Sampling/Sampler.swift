@@ -29,7 +29,7 @@ package struct Sampler {
         counts?.penalize(logits, parameters)
         for (token, bias) in parameters.logitBias { logits[Int(token)] += bias }
         guard let best = kernels.argmax(logits) else { return nil }
-        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best])
+        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best], kernels: kernels)
         counts?.add(token)
         return token
     }
@@ -37,8 +37,8 @@ package struct Sampler {
     /// Counts a token that was not drawn, for the penalties.
     mutating func note(_ token: TokenID) { counts?.add(token) }
 
-    private mutating func draw(_ logits: Floats, best: Float) -> TokenID {
-        collect(logits, best: best)
+    private mutating func draw(_ logits: Floats, best: Float, kernels: Kernels) -> TokenID {
+        collect(logits, best: best, kernels: kernels)
         if parameters.topK > 0 { keepTopK() }
         let inverse = 1 / parameters.temperature
         for index in candidates.indices { candidates[index].weight = exp((candidates[index].weight - best) * inverse) }
@@ -56,17 +56,20 @@ package struct Sampler {
     }
 
     /// Candidates in token order; those whose weight rounds to zero are left out.
-    private mutating func collect(_ logits: Floats, best: Float) {
+    private mutating func collect(_ logits: Floats, best: Float, kernels: Kernels) {
         let buffer = logits.buffer
         candidates.removeAll(keepingCapacity: true)
         var floor = best - 88 * parameters.temperature     // exp(-88) is about the smallest normal float
-        for index in 0..<buffer.count where buffer[index] >= floor {
+        var index = kernels.firstIndex(in: logits, from: 0, atLeast: floor)
+        while index < buffer.count {
             candidates.append(Candidate(token: Int32(index), weight: buffer[index]))
             // With a top-k, the k-th best so far bounds what can still matter.
             if parameters.topK > 0 && candidates.count >= 4 * parameters.topK + 64 {
                 keepTopK()
                 floor = max(floor, candidates[candidates.count - 1].weight)
             }
+            index += 1
+            if index < buffer.count, buffer[index] < floor { index = kernels.firstIndex(in: logits, from: index, atLeast: floor) }
         }
     }
 
