@@ -114,6 +114,7 @@ typedef struct {
     void (*swiglu_row)(const float *gate, const float *up, float *out, int64_t n);
     void (*add)(float *y, const float *x, int64_t n);
     int64_t (*argmax)(const float *x, int64_t n);
+    int64_t (*first_at_least)(const float *x, int64_t start, int64_t n, float floor);
     uint64_t (*read_sum)(const uint64_t *data, size_t words);
 
     void (*store_half)(const float *x, uint16_t *y, int64_t n);

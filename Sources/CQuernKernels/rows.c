@@ -75,6 +75,10 @@ void qk_add(const qk_ops *ops, float *y, const float *x, int64_t n) { ops->rows-
 
 int64_t qk_argmax(const qk_ops *ops, const float *x, int64_t n) { return ops->rows->argmax(x, n); }
 
+int64_t qk_first_at_least(const qk_ops *ops, const float *x, int64_t start, int64_t n, float floor) {
+    return ops->rows->first_at_least(x, start, n, floor);
+}
+
 struct reading {
     const qk_ops *ops;
     const uint64_t *data;

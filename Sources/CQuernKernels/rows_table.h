@@ -10,6 +10,7 @@ const qk_row_ops QK_NAME(qk_rows) = {
     .swiglu_row = QK_NAME(qk_swiglu_row),
     .add = QK_NAME(qk_add),
     .argmax = QK_NAME(qk_argmax),
+    .first_at_least = QK_NAME(qk_first_at_least),
     .read_sum = QK_NAME(qk_read_sum),
     .store_half = QK_NAME(qk_store_half),
     .attend = QK_NAME(qk_attend),

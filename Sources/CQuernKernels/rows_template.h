@@ -135,6 +135,20 @@ static void QK_NAME(qk_add)(float *y, const float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
+// 64 values at a time are compared as one.
+static int64_t QK_NAME(qk_first_at_least)(const float *x, int64_t start, int64_t n, float floor) {
+    enum { STRIDE = 64 };
+    int64_t i = start;
+    for (; i + STRIDE <= n; i += STRIDE) {
+        i16 found = {0};
+        for (int j = 0; j < 4; j++) found |= load16(x + i + j * 16) >= splat16(floor);
+        if (__builtin_reduce_or(found)) break;
+    }
+    for (; i < n; i++)
+        if (x[i] >= floor) return i;
+    return n;
+}
+
 static int64_t QK_NAME(qk_argmax)(const float *x, int64_t n) {
     enum { STRIDE = 64 };
     f16 best[4];
@@ -159,17 +173,7 @@ static int64_t QK_NAME(qk_argmax)(const float *x, int64_t n) {
         top = x[i] > top ? x[i] : top;
     }
     if (is_bad || !isfinite(top)) return -1;
-    // The first place: whole strides are skipped while none of their lanes holds the value.
-    for (i = 0; i + STRIDE <= n; i += STRIDE) {
-        i16 found = {0};
-        for (int j = 0; j < 4; j++) found |= load16(x + i + j * 16) == splat16(top);
-        int any = 0;
-        for (int lane = 0; lane < 16; lane++) any |= found[lane];
-        if (any) break;
-    }
-    for (; i < n; i++)
-        if (x[i] == top) return i;
-    return -1;
+    return QK_NAME(qk_first_at_least)(x, 0, n, top);
 }
 
 typedef uint64_t u4 __attribute__((vector_size(32)));

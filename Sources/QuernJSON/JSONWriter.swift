@@ -87,27 +87,46 @@ private struct JSONWriter {
         return value.description
     }
 
+    /// Bytes between those that need an escape are copied as they are.
     private mutating func string(_ text: String) {
+        guard !style.escapesNonASCII else { return asciiString(text) }
+        var text = text
         bytes.append(UInt8(ascii: "\""))
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": append("\\\"")
-            case "\\": append("\\\\")
-            case "\n": append("\\n")
-            case "\r": append("\\r")
-            case "\t": append("\\t")
-            case "\u{8}": append("\\b")
-            case "\u{c}": append("\\f")
-            case "\u{0}"..<"\u{20}": escape(UInt16(scalar.value))
-            default:
-                if style.escapesNonASCII && !scalar.isASCII {
-                    for unit in String(scalar).utf16 { escape(unit) }
-                } else {
-                    bytes.append(contentsOf: UTF8.encode(scalar).map { Array($0) } ?? [])
-                }
+        text.withUTF8 { utf8 in
+            var start = 0
+            for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                bytes.append(contentsOf: utf8[start..<index])
+                escape(byte)
+                start = index + 1
+            }
+            bytes.append(contentsOf: utf8[start...])
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func asciiString(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for unit in text.utf16 {
+            switch unit {
+            case 0x22, 0x5C, 0..<0x20: escape(UInt8(unit))
+            case 0x80...: escape(unit)
+            default: bytes.append(UInt8(unit))
             }
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""): append("\\\"")
+        case UInt8(ascii: "\\"): append("\\\\")
+        case UInt8(ascii: "\n"): append("\\n")
+        case UInt8(ascii: "\r"): append("\\r")
+        case UInt8(ascii: "\t"): append("\\t")
+        case 0x08: append("\\b")
+        case 0x0C: append("\\f")
+        default: escape(UInt16(byte))
+        }
     }
 
     private mutating func escape(_ unit: UInt16) {

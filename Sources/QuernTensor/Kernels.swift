@@ -158,6 +158,12 @@ public struct Kernels: Sendable {
         return index < 0 ? nil : Int(index)
     }
 
+    /// Index of the first value from `start` on that is at least `floor`; the count of `x` when none is.
+    ///
+    /// - Precondition: `start` is not negative.
+    public func firstIndex(in x: Floats, from start: Int, atLeast floor: Float) -> Int {
+        Int(qk_first_at_least(ops, x.base, Int64(start), Int64(x.count), floor))
+    }
 }
 
 /// Cosines and sines of the rotary embedding: [positions, dimensions / 2] each.

@@ -94,6 +94,23 @@ import Testing
         }
     }
 
+    @Test(arguments: instructionSets) func firstAtLeast(_ isa: String) {
+        for n in [0, 1, 15, 64, 65, 300] {
+            for place in [0, 1, 16, 63, 64, 127, 200, 299] where place < n {
+                var x = [Float](repeating: -1, count: n)
+                x[place] = 3
+                x[n - 1] = max(x[n - 1], 2)
+                func find(_ start: Int, _ floor: Float) -> Int64 { qk_first_at_least(ops(isa), x, Int64(start), Int64(n), floor) }
+                #expect(find(0, 3) == Int64(place) && find(place, 2.5) == Int64(place))
+                #expect(find(place + 1, 3) == Int64(n), "what comes before the start does not count")
+                #expect(find(0, 3.5) == Int64(n))
+                x[0] = .nan
+                #expect(find(0, 4) == Int64(n), "no comparison with a NaN holds")
+            }
+            #expect(qk_first_at_least(ops(isa), [], 0, 0, 0) == 0)
+        }
+    }
+
     @Test func checksumVectors() {
         #expect(qk_crc32c(0, "123456789", 9) == 0xE306_9283)
         #expect(qk_crc32c(0, [UInt8](repeating: 0, count: 32), 32) == 0x8A91_36AA)

@@ -137,6 +137,9 @@ void qk_add(const qk_ops *ops, float *y, const float *x, int64_t n);
 // Index of the largest of n floats (the first on ties); -1 when any is NaN or the largest is not finite.
 int64_t qk_argmax(const qk_ops *ops, const float *x, int64_t n);
 
+// Index of the first of x[start..<n] that is at least floor; n when none is.
+int64_t qk_first_at_least(const qk_ops *ops, const float *x, int64_t start, int64_t n, float floor);
+
 // ---- paged attention -------------------------------------------------------------------------------------------------
 
 typedef enum {

@@ -42,7 +42,7 @@ package struct Sampler {
             guard let allowed = likeliest(logits, &guide, stopTokens) else { return nil }
             best = allowed
         }
-        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best], &guide, stopTokens)
+        let token = parameters.isGreedy ? TokenID(best) : draw(logits, best: logits[best], kernels: kernels, &guide, stopTokens)
         counts?.add(token)
         return token
     }
@@ -63,8 +63,10 @@ package struct Sampler {
     /// Counts a token that was not drawn, for the penalties.
     mutating func note(_ token: TokenID) { counts?.add(token) }
 
-    private mutating func draw(_ logits: Floats, best: Float, _ guide: inout Guide?, _ stopTokens: Set<TokenID>) -> TokenID {
-        collect(logits, best: best, &guide, stopTokens)
+    private mutating func draw(
+        _ logits: Floats, best: Float, kernels: Kernels, _ guide: inout Guide?, _ stopTokens: Set<TokenID>
+    ) -> TokenID {
+        collect(logits, best: best, kernels: kernels, &guide, stopTokens)
         if parameters.topK > 0 { keepTopK() }
         let inverse = 1 / parameters.temperature
         for index in candidates.indices { candidates[index].weight = exp((candidates[index].weight - best) * inverse) }
@@ -82,11 +84,17 @@ package struct Sampler {
     }
 
     /// Candidates in token order; those whose weight rounds to zero are left out.
-    private mutating func collect(_ logits: Floats, best: Float, _ guide: inout Guide?, _ stopTokens: Set<TokenID>) {
+    private mutating func collect(
+        _ logits: Floats, best: Float, kernels: Kernels, _ guide: inout Guide?, _ stopTokens: Set<TokenID>
+    ) {
         let buffer = logits.buffer
         candidates.removeAll(keepingCapacity: true)
         var floor = best - 88 * parameters.temperature     // exp(-88) is about the smallest normal float
-        for index in 0..<buffer.count where buffer[index] >= floor {
+        var index = -1
+        while true {
+            index += 1
+            if index < buffer.count, buffer[index] < floor { index = kernels.firstIndex(in: logits, from: index, atLeast: floor) }
+            guard index < buffer.count else { return }
             if guide != nil, guide?.allows(TokenID(index), stopTokens: stopTokens) != true { continue }
             candidates.append(Candidate(token: Int32(index), weight: buffer[index]))
             // With a top-k, the k-th best so far bounds what can still matter.
