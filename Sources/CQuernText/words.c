@@ -58,6 +58,17 @@ QT_INLINE const qt_slot *find_nearby(qt_slot *words, word_key key, uint64_t hash
     return holds(slot, key) ? slot : holds(other, key) ? other : NULL;
 }
 
+// The same; a word found in the neighbour changes places with the older one of its own line.
+QT_INLINE const qt_slot *fetch_nearby(qt_slot *words, word_key key, uint64_t hash) {
+    const qt_slot *found = find_nearby(words, key, hash);
+    qt_slot *line = line_of(words, hash);
+    if (!found || found == line || found == line + 1) return found;
+    qt_slot slot = *found;
+    words[found - words] = line[1];
+    line[1] = slot;
+    return line + 1;
+}
+
 QT_INLINE void insert_short(qt_slot *words, word_key key, uint64_t hash, const int32_t *ids, size_t count) {
     if (find_nearby(words, key, hash)) return;
     qt_slot *line = line_of(words, hash), *other = neighbour_of(words, hash);
@@ -420,12 +431,12 @@ size_t qt_encode(
         int has_learned = 0;
         for (size_t index = 0; (index = emit_known(caches->words, &batch, index, items, &next)) < items; index++) {
             item item = item_of(&batch, index);
-            const qt_slot *slot = find_nearby(caches->words, item.key, item.hash);
+            const qt_slot *slot = fetch_nearby(caches->words, item.key, item.hash);
             size_t known = slot ? store_short(slot, next) : find_rest(caches, text, &item, next);
             if (!slot && !known && !has_learned) {
                 learn(tables, caches, text, &batch, index, items);
                 has_learned = 1;
-                slot = find_nearby(caches->words, item.key, item.hash);
+                slot = fetch_nearby(caches->words, item.key, item.hash);
                 known = slot ? store_short(slot, next) : find_rest(caches, text, &item, next);
             }
             next += slot || known ? known : encode_alone(tables, caches, text, &item, next);
