@@ -23,7 +23,7 @@ import Testing
             case .token(let token): tokens.append(token)
             case .finished(_, let counts, _): usage = counts
             case .failed(let error): throw error
-            case .started, .progress, .promptLogprobs, .logprobs, .embedding: break
+            case .started, .progress, .promptLogprobs, .logprobs, .computed, .embedding: break
             }
         }
         return (tokens, usage)

@@ -20,7 +20,7 @@ import Testing
             case .token(let token): tokens.append(token)
             case .finished(_, let usage, _): cached = usage.cachedTokens
             case .failed(let error): throw error
-            case .started, .progress, .promptLogprobs, .logprobs, .embedding: break
+            case .started, .progress, .promptLogprobs, .logprobs, .computed, .embedding: break
             }
         }
         return (tokens, cached)
