@@ -70,7 +70,6 @@ struct ServedDevice {
         guard let format = TensorFormat.named(isFloat ? "f32" : "q8") else { throw Failure.general("no format for the engine's weights") }
         var load = Workload(format: format)
         load.context = try Engine.contextLength(checkpoint, options: options)
-        load.input = load.reservedContext
         load.parallel = max(1, options.maxSequences)
         let config = checkpoint.config
         let cached = KVStorage.bytesPerToken(

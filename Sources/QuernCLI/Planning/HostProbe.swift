@@ -1,7 +1,8 @@
 // Times synthetic models on this host and keeps what follows as its profile.
 //
 // Owns: which shapes and loads are timed, in interleaved rounds whose medians count. Does not own: the equations
-// (HostCalibration). Invariant: it ends within its time limit; what one round could not measure, medians of fewer show.
+// (HostCalibration). Invariants: it ends within its time limit; what one round could not measure, medians of fewer show. Rounds
+// that other programs or the hypervisor disturbed count only when there are no others.
 import Foundation
 import Quern
 import QuernEngine
@@ -21,30 +22,47 @@ struct HostProbe {
     let threads: Int?
     let progress: (Double) -> Void
 
-    func profile() async throws -> DeviceProfile {
+    /// What else the machine did while it was measured.
+    struct Company {
+        var rounds = 0
+        var noisyRounds = 0
+        /// The worst of everything measured.
+        var noise = HostNoise()
+    }
+
+    func profile() async throws -> (profile: DeviceProfile, company: Company) {
         let started = ContinuousClock.now
         let base = Double(ProcessMemory.resident)
         let wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 9, threads: threads)
         let narrow = try Subject("narrow", hidden: 512, width: 1536, heads: 8, kvHeads: 4, layers: 36, threads: threads)
         let layers = try Subject("layers", hidden: 64, width: 64, heads: 1, kvHeads: 1, layers: 64, threads: threads)
-        var round = 0
+        var company = Company()
+        var quiet: [Int] = []
         var seconds = 0.0
         repeat {
-            let began = ContinuousClock.now
+            let (counters, began) = (HostCounters.now(), ContinuousClock.now)
             try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: Self.contexts, prompts: [Self.chunk, Self.longContext])
             progress(fraction(started, 0.5 * seconds))
             try await narrow.measure(batches: [1], contexts: Self.contexts, prompts: [Self.chunk])
             try await layers.measure(batches: [1], contexts: [], prompts: [])
-            round += 1
             seconds = (ContinuousClock.now - began) / .seconds(1)
+            let noise = HostNoise(from: counters, to: .now(), seconds: seconds)
+            company.noise.formMaximum(noise)
+            if noise.isNoisy { company.noisyRounds += 1 } else { quiet.append(company.rounds) }
+            company.rounds += 1
             progress(fraction(started, seconds))
-        } while (ContinuousClock.now - started) / .seconds(1) + seconds < Self.secondsPerCalibration && round < 9
+        } while (ContinuousClock.now - started) / .seconds(1) + seconds < Self.secondsPerCalibration && quiet.count < 9
+        let counted = quiet.isEmpty ? Array(0..<company.rounds) : quiet
         guard let format = TensorFormat.named("q8") else { throw Failure.general("no format q8") }
-        let source = "quern calibrate, \(wide.info.threads) threads, \(wide.info.instructionSet), median of \(round) rounds"
+        let source = "quern calibrate, \(wide.info.threads) threads, \(wide.info.instructionSet), median of \(counted.count) rounds"
+            + (quiet.isEmpty ? " on a busy machine" : "")
         let calibration = HostCalibration(
-            [wide.probe, narrow.probe, layers.probe], format: format, chunk: Self.chunk, source: source)
+            [wide, narrow, layers].map { $0.probe(rounds: counted) }, format: format, chunk: Self.chunk, source: source)
         let engine = calibration.engine(named: "quern")
-        return try profile(engine, base: base, info: wide.info, source: source)
+        let (counters, began) = (HostCounters.now(), ContinuousClock.now)
+        let profile = try profile(engine, base: base, info: wide.info, source: source)
+        company.noise.formMaximum(HostNoise(from: counters, to: .now(), seconds: (ContinuousClock.now - began) / .seconds(1)))
+        return (profile, company)
     }
 
     private func fraction(_ start: ContinuousClock.Instant, _ extra: Double) -> Double {
@@ -156,7 +174,7 @@ private final class Subject {
         }
     }
 
-    var probe: ModelProbe {
-        ModelProbe(ModelGeometry(config), runs.map { StepProbe($0.kind, seconds: $0.seconds.median) })
+    func probe(rounds: [Int]) -> ModelProbe {
+        ModelProbe(ModelGeometry(config), runs.map { run in StepProbe(run.kind, seconds: rounds.map { run.seconds[$0] }.median) })
     }
 }

@@ -21,6 +21,7 @@ public struct Placement: Sendable {
     public init(_ model: ModelGeometry, _ load: Workload, on profile: DeviceProfile, block: Int) throws(PlanError) {
         var load = load
         load.context = (load.reservedContext + block - 1) / block * block
+        load.input = load.reservedContext
         self.block = block
         func ledger(_ sequences: Int) -> MemoryLedger {
             var some = load
@@ -49,9 +50,26 @@ public struct Placement: Sendable {
 
     /// Why not, with the ledger and what would fit.
     public func refusal(of name: String) -> String {
-        let context = (least.memory.largestContext(sequences: 1, least.model, least.load) ?? 0) / block * block
-        let remedy = context > 0 ? "a context of \(context) tokens fits" : "nothing of it fits: take a smaller model or device profile"
+        let context = largestContext
+        let remedy = context > 0
+            ? "a context of at most \(context) tokens fits" : "not even \(block) tokens fit: take a smaller model or device profile"
         return "\(name) with a context of \(least.load.reservedContext) tokens does not fit \(least.profile.id):\n"
             + "\(PlanTable.ledger(least))\n  \(remedy)"
+    }
+
+    /// Positions one sequence could have, in whole blocks; a shorter context also computes less at a time.
+    private var largestContext: Int {
+        func fits(_ blocks: Int) -> Bool {
+            var load = least.load
+            load.context = blocks * block
+            load.input = blocks * block
+            return MemoryLedger(least.model, load, least.profile, engine: least.engine).fits != false
+        }
+        var (fitting, tooMany) = (0, least.load.reservedContext / block)
+        while tooMany - fitting > 1 {
+            let middle = (fitting + tooMany) / 2
+            if fits(middle) { fitting = middle } else { tooMany = middle }
+        }
+        return fitting * block
     }
 }
