@@ -69,7 +69,7 @@ import Testing
         options.cacheByteLimit = 1
         options.maxSequences = 1
         let engine = try Engine(try Fixtures.checkpoint("tiny-qwen2"), options: options)
-        let all = engine.statistics.blockCount * KVStorage.blockSize - 200
+        let all = engine.info.contextLength - 200
         let first = try await answer(engine, request(prompt(200), max: all))
         let second = try await answer(engine, request(prompt(200), max: all))
         #expect(first.usage.completionTokens == all && second.tokens == first.tokens)

@@ -44,7 +44,8 @@ struct ChoiceForm: AnswerForm {
                     milliseconds: (.now - prompt.start) / .milliseconds(1))
             }
         case .finished(_, let usage, let timings):
-            let one = Measurements(usage, timings)
+            var one = Measurements(usage, timings)
+            one.thinkingTokens = assemblers[choice].thinkingTokens
             measured.add(one, sharesPrompt: choice % countPerPrompt != 0)
             return part.map { .last($0, one) }
         case .promptLogprobs, .logprobs, .text, .stopped, .failed: break
