@@ -1,4 +1,4 @@
-// The error object of the OpenAI-compatible surface: HTTP status, type, code, and the field at fault.
+// An error, in the shape of OpenAI's API: HTTP status, type, code, and the field at fault.
 import QuernJSON
 
 public struct APIError: Error, Sendable, Equatable {

@@ -76,6 +76,7 @@ public struct Measurements: Sendable {
             "prompt_tokens": .int(Int64(promptTokens)), "completion_tokens": .int(Int64(completionTokens)),
             "total_tokens": .int(Int64(promptTokens + completionTokens)),
             "prompt_tokens_details": ["cached_tokens": .int(Int64(cachedTokens))],
+            "completion_tokens_details": ["reasoning_tokens": .int(Int64(thinkingTokens))],
         ]
     }
 

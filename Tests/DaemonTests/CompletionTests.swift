@@ -1,4 +1,4 @@
-// The OpenAI-compatible surface over the real socket.
+// Chat completions and completions over the real socket.
 import Foundation
 import QuernJSON
 import TestSupport

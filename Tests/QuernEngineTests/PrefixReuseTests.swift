@@ -63,6 +63,19 @@ import Testing
         #expect(other.tokens == second.tokens)
     }
 
+    /// A prefix that ends inside a block is a block more than the sequence itself needs.
+    @Test func theWholePoolGoesToOneSequenceThatSharesAPrefix() async throws {
+        var options = EngineOptions()
+        options.cacheByteLimit = 1
+        options.maxSequences = 1
+        let engine = try Engine(try Fixtures.checkpoint("tiny-qwen2"), options: options)
+        let all = engine.info.contextLength - 200
+        let first = try await answer(engine, request(prompt(200), max: all))
+        let second = try await answer(engine, request(prompt(200), max: all))
+        #expect(first.usage.completionTokens == all && second.tokens == first.tokens)
+        #expect(second.usage.cachedTokens == 128)
+    }
+
     /// A pool for one long sequence only: prefixes make room, nothing leaks, answers stay the same.
     @Test func aSmallPoolServesEverybody() async throws {
         var options = EngineOptions()

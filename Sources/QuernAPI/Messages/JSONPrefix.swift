@@ -4,11 +4,10 @@
 import QuernJSON
 
 enum JSONPrefix {
-    /// Members and elements whose end has not come are left out; text that begins no object is an empty one.
+    /// A last value that could stand as it is counts as complete; text that begins no object is an empty one.
     static func object(_ text: String) -> JSONValue {
         let bytes = Array(text.utf8)
-        if let whole = try? JSONValue(parsing: bytes), whole.objectValue != nil { return whole }
-        // The longest prefix that ends with a value, and the brackets that are open there.
+        // The longest prefix that certainly ends with a value, and the brackets that are open there.
         var open: [UInt8] = []
         var kept: (count: Int, open: [UInt8]) = (0, [])
         var isInString = false
@@ -31,7 +30,11 @@ enum JSONPrefix {
             default: break
             }
         }
-        let value = try? JSONValue(parsing: bytes[..<kept.count] + kept.open.reversed())
-        return value?.objectValue != nil ? value ?? [:] : [:]
+        return closed(bytes[...], open) ?? closed(bytes[..<kept.count], kept.open) ?? [:]
+    }
+
+    private static func closed(_ bytes: ArraySlice<UInt8>, _ open: [UInt8]) -> JSONValue? {
+        let value = try? JSONValue(parsing: Array(bytes) + open.reversed())
+        return value?.objectValue == nil ? nil : value
     }
 }

@@ -51,10 +51,11 @@ struct BlockCache: ~Copyable {
         // The source of a copy must not be evicted to make room for the copy.
         let source = match.partial.map { [$0.node] } ?? []
         prefixes.retain(source)
-        defer { prefixes.release(source) }
         guard let own = allocate((needed + Self.size - 1) / Self.size - holding.sharedCount) else {
-            prefixes.release(match.path)
-            return nil
+            prefixes.release(match.path + source)
+            // The source may be the block that is missing; a sequence that needs the whole pool would wait for it for ever.
+            guard match.partial != nil else { return nil }
+            return hold(tokens.prefix(holding.sharedCount * Self.size), needed: needed, domain: domain, copy: copy)
         }
         holding.blocks = match.path.compactMap { prefixes.block(of: $0) } + own
         var computedCount = holding.sharedCount * Self.size
@@ -62,6 +63,7 @@ struct BlockCache: ~Copyable {
             copy(block, target)
             computedCount += count
         }
+        prefixes.release(source)
         return (holding, computedCount, snapshot)
     }
 

@@ -41,6 +41,9 @@ struct ChoiceAssembler {
         cursor = TextCursor(tokenizer?.makeDetokenizer(skipSpecialTokens: true))
     }
 
+    /// Tokens that came while the model was thinking.
+    var thinkingTokens: Int { reader.thinkingTokens }
+
     /// The next piece; nil when the event adds nothing to the answer.
     mutating func add(_ event: TextEvent) -> ChoicePart? {
         switch event {

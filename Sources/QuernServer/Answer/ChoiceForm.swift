@@ -44,7 +44,8 @@ struct ChoiceForm: AnswerForm {
                     milliseconds: (.now - prompt.start) / .milliseconds(1))
             }
         case .finished:
-            guard let measured else { break }
+            guard var measured else { break }
+            measured.thinkingTokens = assemblers[choice].thinkingTokens
             total.add(measured, sharesPrompt: choice % countPerPrompt != 0)
             return part.map { .last($0, measured) }
         case .promptLogprobs, .logprobs, .text, .stopped, .failed: break

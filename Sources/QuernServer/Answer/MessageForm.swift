@@ -55,12 +55,15 @@ struct MessageForm: AnswerForm {
 
     func fail(_ error: APIError) -> [ServerSentEvent] { [.named("error", error.messagesForm.json)] }
 
-    var ping: ServerSentEvent { .named("ping", ["type": "ping"]) }
+    /// Nothing precedes `message_start`.
+    var ping: ServerSentEvent { measured.promptTokens == 0 ? .comment : Self.ping }
+
+    private static let ping = ServerSentEvent.named("ping", ["type": "ping"])
 
     private func tell(_ change: AnswerSections.Change) -> [ServerSentEvent] {
         switch change {
         case .opened(let index):
-            [.named("content_block_start", response.blockStart(index, block(index)))] + (index == 0 ? [ping] : [])
+            [.named("content_block_start", response.blockStart(index, block(index)))] + (index == 0 ? [Self.ping] : [])
         case .grew(let index, let text): [.named("content_block_delta", response.blockDelta(index, block(index, text: text)))]
         case .closed(let index):
             (sections.list[index].kind == .reasoning ? [.named("content_block_delta", response.signatureDelta(index))] : [])

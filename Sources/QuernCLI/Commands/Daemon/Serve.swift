@@ -7,7 +7,7 @@ import QuernServer
 /// Serves models in the foreground.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serve models on two Unix sockets: HTTP (OpenAI-compatible) and raw pipe.",
+        abstract: "Serve models on two Unix sockets: HTTP (as OpenAI and Anthropic speak it) and raw pipe.",
         discussion: """
             Runs in the foreground and logs to stderr; SIGTERM or Ctrl-C finishes live requests and exits, a second one exits \
             at once. Models named here or, when none is, the `model` setting are loaded at start; models of the configuration \
