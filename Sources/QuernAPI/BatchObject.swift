@@ -77,7 +77,8 @@ public struct BatchObject: Sendable {
         json.append("object", "batch")
         json.append("endpoint", .string(endpoint))
         if let problem {
-            json.append("errors", ["object": "list", "data": [["code": .string(problem.code), "message": .string(problem.message)]]])
+            let entry: JSONValue = ["code": .string(problem.code), "message": .string(problem.message)]
+            json.append("errors", ["object": "list", "data": [entry]])
         }
         json.append("input_file_id", .string(inputFileID))
         json.append("completion_window", .string(completionWindow))
@@ -113,8 +114,8 @@ public struct BatchObject: Sendable {
         times = [:]
         for status in Status.allCases { times[status] = number(json[status.timeKey]) }
         let counts = json["request_counts"]
-        self.counts = Counts(
-            total: number(counts?["total"]) ?? 0, completed: number(counts?["completed"]) ?? 0, failed: number(counts?["failed"]) ?? 0)
+        func count(_ name: String) -> Int { number(counts?[name]) ?? 0 }
+        self.counts = Counts(total: count("total"), completed: count("completed"), failed: count("failed"))
         if let problem = json["errors"]?["data"]?.arrayValue?.first, let code = problem["code"]?.stringValue {
             self.problem = Problem(code: code, message: problem["message"]?.stringValue ?? "")
         }

@@ -33,9 +33,8 @@ public struct BatchRequest: Sendable {
 
     private static func seconds(_ window: String) -> Int? {
         let units: [Character: Int] = ["h": 3_600, "d": 86_400]
-        guard window.utf8.count <= 5, let unit = window.last.flatMap({ units[$0] }), let count = Int(window.dropLast()), count > 0 else {
-            return nil
-        }
+        guard window.utf8.count <= 5, let unit = window.last.flatMap({ units[$0] }), let count = Int(window.dropLast()), count > 0
+        else { return nil }
         return windows.contains(count * unit) ? count * unit : nil
     }
 

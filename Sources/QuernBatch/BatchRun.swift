@@ -1,7 +1,7 @@
 // Which rows of a batch are still to be answered, and where their answers go.
 //
-// Owns: the two result files. Does not own: asking a model. Invariant: when a run ends, by whatever means, every row of the input is
-// in exactly one place: the output, the errors, or still to be done.
+// Owns: the two result files. Does not own: asking a model. Invariant: when a run ends, by whatever means, every row of the input
+// is in exactly one place: the output, the errors, or still to be done.
 import Glibc
 import QuernJSON
 

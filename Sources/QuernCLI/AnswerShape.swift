@@ -22,8 +22,8 @@ struct ShapeOptions: ParsableArguments {
     var choice: [String] = []
 
     func validate() throws {
-        let given = [schema == nil ? nil : "--schema", regex == nil ? nil : "--regex", grammar == nil ? nil : "--grammar", choice.isEmpty ? nil : "--choice"]
-        let names = given.compactMap { $0 }
+        let options = [("--schema", schema), ("--regex", regex), ("--grammar", grammar), ("--choice", choice.first)]
+        let names = options.compactMap { name, value in value.map { _ in name } }
         if names.count > 1 { throw ValidationError("\(names[0]) and \(names[1]) exclude each other") }
         if choice.contains("") { throw ValidationError("--choice is empty") }
     }

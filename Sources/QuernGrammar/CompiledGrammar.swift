@@ -23,7 +23,8 @@ public final class CompiledGrammar: Sendable {
         self.vocabulary = vocabulary
         var masks: [NodeID: NodeMask] = [:]
         for node in 0..<NodeID(automaton.nodeCount) where masks.count < Self.maxMasks {
-            if automaton.width(of: node) >= Self.wide, automaton.bytes(of: node).contains(where: { $0.to == node }) { masks[node] = NodeMask(node, automaton, vocabulary) }
+            guard automaton.width(of: node) >= Self.wide, automaton.bytes(of: node).contains(where: { $0.to == node }) else { continue }
+            masks[node] = NodeMask(node, automaton, vocabulary)
         }
         self.masks = masks
     }

@@ -122,7 +122,8 @@ extension APIError {
         case .noTokenizer: self = .invalid(promptField, error.description, code: "no_tokenizer")
         case .noChatTemplate: self = .invalid(promptField, error.description, code: "template_unusable")
         case .templateFailed: self = .invalid(promptField, error.description, code: "template_failed")
-        case .invalid(let param, let message, let code): self = .invalid(param == "prompt" ? promptField : param, message, code: code)
+        case .invalid(let param, let message, let code):
+            self = .invalid(param == "prompt" ? promptField : param, message, code: code)
         case .failed: self.init(status: 500, type: "server_error", code: "failed", message: error.description)
         }
     }

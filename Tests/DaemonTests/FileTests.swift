@@ -137,6 +137,25 @@ import Testing
         #expect(try list()["data"] == [])
     }
 
+    /// What does not fit on the disk is said, and leaves nothing.
+    @Test func aFullDiskIsSaid() throws {
+        let small = try TemporaryFolder()
+        let (socket, state) = (small.path("q.sock"), small.path("state"))
+        let quern = try RunningQuern(
+            ["serve", QuernBinary.tinyChat, "--socket", socket, "--threads", "1", "--state-dir", state, "--log-level", "warning"],
+            shell: "ulimit -f 64")      // blocks of a file: 64 KiB at most
+        for _ in 0..<3_000 where !FileManager.default.fileExists(atPath: socket) { usleep(10_000) }
+        let large = String(repeating: "x", count: 300_000)
+        let body = Self.good.replacing("{}", with: large) + "--b--"
+        let connection = try UnixConnection(socket)
+        let head = "POST /v1/files HTTP/1.1\r\nHost: q\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n"
+        try connection.send(Array((head + "Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body).utf8))
+        let answer = try HTTPAnswer(connection.readToEnd())
+        #expect(answer.status == 507 && answer.error["code"] == "disk_full", "\(answer.json.serialized()) \(quern.log)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(state)/batches/\(getuid())").isEmpty)
+        #expect(quern.process.isRunning)
+    }
+
     @Test func oneDaemonKeepsAStateDirectory() throws {
         _ = try daemon.upload(Array("{}".utf8), filename: "f")
         let other = try TestDaemon(arguments: ["--state-dir", folder.path("state")])

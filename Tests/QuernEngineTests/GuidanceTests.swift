@@ -66,9 +66,13 @@ import Testing
     }
 
     @Test func drawnTokensAreAllowed() async throws {
+        let plan = try constraint("\"[^\"\\\\]{5,20}\"")
+        let grammar = try #require(plan.answer)
         for seed in 0..<20 as Range<UInt64> {
-            let answer = try await run(request(try constraint("\"[^\"\\\\]{5,30}\""), seed: seed))
-            #expect(text(answer.tokens).wholeMatch(of: /"[^"\\]{5,30}"/) != nil, "\(text(answer.tokens))")
+            let answer = try await run(request(plan, max: 100, seed: seed))
+            var matcher = GrammarMatcher(grammar)
+            let isAllowed = answer.tokens.allSatisfy { matcher.accept($0) }
+            #expect(isAllowed && matcher.isComplete, "\(text(answer.tokens))")
         }
     }
 

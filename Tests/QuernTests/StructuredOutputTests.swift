@@ -20,7 +20,27 @@ import Testing
     static let models = [SharedData.smolModel, SharedData.qwenModel].filter { SharedData.model($0) != nil }
 
     private func load(_ name: String) throws -> LoadedModel {
-        try LoadedModel.load(path: try #require(SharedData.model(name)))
+        var options = LoadOptions()
+        options.maxSequences = 16
+        return try LoadedModel.load(path: try #require(SharedData.model(name)), options: options)
+    }
+
+    /// Runs `body` for 0..<count, as many at a time as one user may have in the queue with ease.
+    private static func several<Value: Sendable>(
+        _ count: Int, _ body: @escaping @Sendable (Int) async throws -> Value
+    ) async throws -> [Value] {
+        try await withThrowingTaskGroup(of: Value.self) { group in
+            for index in 0..<min(count, 96) { group.addTask { try await body(index) } }
+            var next = min(count, 96)
+            var values: [Value] = []
+            while let value = try await group.next() {
+                values.append(value)
+                guard next < count else { continue }
+                group.addTask { [next] in try await body(next) }
+                next += 1
+            }
+            return values
+        }
     }
 
     /// The text of one answer and how it ended.
@@ -41,26 +61,25 @@ import Testing
     @Test(.enabled(if: !models.isEmpty && SharedData.has("eval/bfcl"), "needs the real checkpoints and eval/bfcl of the shared data"), arguments: models)
     func answersSatisfyTheirSchemas(_ name: String) async throws {
         let model = try load(name)
-        let tasks = try BFCL.tasks("simple_python", limit: Self.answers)
-        let samples = try await withThrowingTaskGroup(of: JSONValue?.self) { group in
-            for (index, task) in tasks.enumerated() {
-                group.addTask {
-                    let schema = task.tools[0]["function"]?["parameters"] ?? [:]
-                    var constraints = AnswerConstraints()
-                    constraints.content = .schema(schema, spacing: index % 2 == 0 ? .flexible : .fixed, pointer: "")
-                    let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
-                    var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 400)
-                    request.guidance = plan.guidance
-                    request.sampling.temperature = 1
-                    request.sampling.seed = UInt64(index)
-                    let (pieces, reason) = try await generate(model, request)
-                    guard reason == .stop else { return nil }       // cut off by the token limit
-                    return ["schema": schema, "text": .string(pieces.joined())]
-                }
-            }
-            return try await group.reduce(into: [JSONValue]()) { list, sample in if let sample { list.append(sample) } }
-        }
-        #expect(samples.count * 10 >= tasks.count * 8, "\(samples.count) of \(tasks.count) ended by themselves")
+        let tasks = try BFCL.tasks("simple_python", limit: Self.answers) + BFCL.tasks("multiple", limit: Self.answers)
+        let samples = try await Self.several(Self.answers) { index -> JSONValue? in
+            let task = tasks[index % tasks.count]
+            let schema = task.tools[0]["function"]?["parameters"] ?? [:]
+            var constraints = AnswerConstraints()
+            constraints.content = .schema(schema, spacing: index % 2 == 0 ? .flexible : .fixed, pointer: "")
+            let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
+            var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 400)
+            request.guidance = plan.guidance
+            request.sampling.temperature = 1
+            // Every third chooses among all tokens.
+            if index % 3 == 0 { request.sampling.topK = 0 }
+            request.sampling.seed = UInt64(index)
+            let (pieces, reason) = try await generate(model, request)
+            guard reason == .stop else { return nil }       // cut off by the token limit
+            return ["schema": schema, "text": .string(pieces.joined())]
+        }.compactMap { $0 }
+        print("answers \(name): \(samples.count) of \(Self.answers) ended by themselves")
+        #expect(samples.count * 10 >= Self.answers * 8, "\(samples.count) of \(Self.answers) ended by themselves")
         for sample in samples {
             let text = sample["text"]?.stringValue ?? ""
             #expect(throws: Never.self, "\(text)") { try JSONValue(parsing: Array(text.utf8)) }
@@ -91,41 +110,37 @@ import Testing
         let model = try load(SharedData.qwenModel)
         let tasks = try BFCL.tasks(category, limit: Self.questions)
         let isParallel = category == "parallel"
-        var right = 0
-        var called = 0
-        try await withThrowingTaskGroup(of: (Bool, Bool).self) { group in
-            for task in tasks {
-                group.addTask {
-                    var constraints = AnswerConstraints()
-                    // Left to itself, a coder model of this size answers in a code block, or goes on calling.
-                    constraints.tools = try ToolSet(task.tools, choice: .required, allowsParallelCalls: isParallel)
-                    let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
-                    #expect(plan.warnings.isEmpty)
-                    var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 512)
-                    request.guidance = plan.guidance
-                    request.sampling.temperature = 0
-                    let (pieces, reason) = try await generate(model, request)
-                    let streamed = read(pieces, plan.parser)
-                    #expect(streamed == read([pieces.joined()], plan.parser))
-                    #expect(!streamed.content.contains("tool_call>"), "\(pieces.joined())")
-                    guard reason == .stop else { return (false, false) }
-                    var calls: [(name: String, arguments: JSONValue)] = []
-                    for call in streamed.calls {
-                        let arguments = try? JSONValue(parsing: Array(call.arguments.utf8))
-                        #expect(arguments?.objectValue != nil, "\(call.arguments)")
-                        calls.append((call.name, arguments ?? .null))
-                    }
-                    #expect(!calls.isEmpty)
-                    return (true, BFCL.isRight(calls, task.expected))
-                }
+        let outcomes = try await Self.several(tasks.count) { index -> (called: Bool, right: Bool, samples: [JSONValue]) in
+            let task = tasks[index]
+            var constraints = AnswerConstraints()
+            // Left to itself, a coder model of this size answers in a code block, or goes on calling.
+            constraints.tools = try ToolSet(task.tools, choice: .required, allowsParallelCalls: isParallel)
+            let plan = try await model.plan(ChatPrompt(messages: task.messages), constraints)
+            #expect(plan.warnings.isEmpty)
+            var request = TextRequest(prompt: .tokens(plan.tokens), maxTokens: 512)
+            request.guidance = plan.guidance
+            request.sampling.temperature = 0
+            let (pieces, reason) = try await generate(model, request)
+            let streamed = read(pieces, plan.parser)
+            #expect(streamed == read([pieces.joined()], plan.parser))
+            #expect(!streamed.content.contains("tool_call>"), "\(pieces.joined())")
+            guard reason == .stop else { return (false, false, []) }
+            var calls: [(name: String, arguments: JSONValue)] = []
+            var samples: [JSONValue] = []
+            for call in streamed.calls {
+                let arguments = try? JSONValue(parsing: Array(call.arguments.utf8))
+                #expect(arguments?.objectValue != nil, "\(call.arguments)")
+                calls.append((call.name, arguments ?? .null))
+                let tool = task.tools.first { $0["function"]?["name"]?.stringValue == call.name }
+                samples.append(["schema": tool?["function"]?["parameters"] ?? false, "text": .string(call.arguments)])
             }
-            for try await (didCall, isRight) in group {
-                if didCall { called += 1 }
-                if isRight { right += 1 }
-            }
+            #expect(!calls.isEmpty)
+            return (true, BFCL.isRight(calls, task.expected), samples)
         }
+        let (called, right) = (outcomes.count(where: \.called), outcomes.count(where: \.right))
         print("BFCL \(category): \(right) of \(tasks.count) right, \(called) ended")
         #expect(isParallel || called == tasks.count)
+        try judge(outcomes.flatMap(\.samples))
     }
 
     private func read(_ pieces: [String], _ parser: AnswerParser) -> StructuredAnswer {

@@ -317,11 +317,11 @@ async def schema(client, arguments):
     many = {"type": "object", "properties": properties, "required": list(properties)}
 
     async def rate(**fields):
-        answer = await client.whole(chat("Tell a long story as JSON.", max_tokens=256, temperature=0, ignore_eos=True, **fields))
+        answer = await client.whole(chat("Tell a long story as JSON.", max_tokens=128, temperature=0, ignore_eos=True, **fields))
         return answer[1]["timings"]["predicted_per_second"]
     kinds = {"free": {}, "text": {"json_schema": text}, "fields": {"json_schema": many}}
     rates = {name: [] for name in kinds}
-    for _ in range(6):      # taking turns; the first compiles
+    for _ in range(4):      # taking turns; the first compiles
         for name, fields in kinds.items():
             rates[name].append(await rate(**fields))
     free, *shaped = (statistics.median(values[1:]) for values in rates.values())

@@ -11,9 +11,10 @@ struct Map: AsyncParsableCommand {
             The template's {} is the line; {name} is a field, and then every line is a JSON object. Braces around anything \
             else are text; {{}} and {{name}} stand for {} and {name}. A template without a place is followed by the line.
 
-            Line N of the output answers line N of the input: line breaks inside an answer are written as \\n, and left out of JSON \
-            that --schema asked for. With -0 records and answers end with a zero byte and answers stay as they are; --json prints \
-            one object per record. A record that fails leaves an empty answer and a message on stderr; then the exit status is 3.
+            Line N of the output answers line N of the input: line breaks inside an answer are written as \\n, and left out of \
+            JSON that --schema asked for. With -0 records and answers end with a zero byte and answers stay as they are; --json \
+            prints one object per record. A record that fails leaves an empty answer and a message on stderr; then the exit \
+            status is 3.
 
             Examples:
               quern map "Translate into French: {}" < phrases.txt

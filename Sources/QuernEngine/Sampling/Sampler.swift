@@ -38,7 +38,7 @@ package struct Sampler {
         counts?.penalize(logits, parameters)
         for (token, bias) in parameters.logitBias { logits[Int(token)] += bias }
         guard var best = kernels.argmax(logits) else { return nil }
-        if guide != nil {
+        if guide?.allows(TokenID(best), stopTokens: stopTokens) == false {
             guard let allowed = likeliest(logits, &guide, stopTokens) else { return nil }
             best = allowed
         }

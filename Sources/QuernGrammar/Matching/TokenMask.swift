@@ -23,6 +23,11 @@ public struct TokenMask: Sendable {
         for index in words.indices { words[index] = 0 }
     }
 
+    /// The words in place, for code that sets many bits: token t is bit t & 63 of word t >> 6.
+    mutating func withWords(_ body: (UnsafeMutableBufferPointer<UInt64>) -> Void) {
+        words.withUnsafeMutableBufferPointer { body($0) }
+    }
+
     mutating func formUnion(_ other: TokenMask) {
         words.withUnsafeMutableBufferPointer { mine in
             other.words.withUnsafeBufferPointer { theirs in

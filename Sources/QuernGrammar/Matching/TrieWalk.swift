@@ -14,24 +14,28 @@ extension MatcherStates {
     mutating func walk(
         _ vocabulary: Vocabulary, below node: Int, from state: Int32, into mask: inout TokenMask, exit: (Int32) -> Void
     ) {
+        precondition(mask.tokenCount >= vocabulary.tokenCount)
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: Vocabulary.maxTokenBytes + 1) { path in
             path.initialize(repeating: MatcherStates.dead)
             path[Int(vocabulary.depths[node])] = state
-            vocabulary.bytes.withUnsafeBufferPointer { bytes in
-                vocabulary.depths.withUnsafeBufferPointer { depths in
-                    let end = Int(vocabulary.skip[node])
+            mask.withWords { words in
+                vocabulary.withTrie { trie in
+                    let end = Int(trie.skip[node])
                     var index = node + 1
                     while index < end {
-                        let depth = Int(depths[index])
-                        let reached = next(path[depth - 1], bytes[index])
+                        let depth = Int(trie.depths[index])
+                        let reached = next(path[depth - 1], trie.bytes[index])
+                        let following = Int(trie.skip[index])
                         guard reached != MatcherStates.dead else {
-                            index = Int(vocabulary.skip[index])
+                            index = following
                             continue
                         }
                         path[depth] = reached
-                        let own = vocabulary.tokenStarts[index]..<vocabulary.tokenStarts[index + 1]
-                        for position in own { mask[vocabulary.tokens[Int(position)]] = true }
-                        if isComplete(reached), Int(vocabulary.skip[index]) > index + 1 { exit(Int32(index)) }
+                        for position in Int(trie.tokenStarts[index])..<Int(trie.tokenStarts[index + 1]) {
+                            let token = Int(trie.tokens[position])
+                            words[token >> 6] |= 1 << UInt64(token & 63)
+                        }
+                        if following > index + 1, isComplete(reached) { exit(Int32(index)) }
                         index += 1
                     }
                 }

@@ -79,6 +79,29 @@ public final class Vocabulary: Sendable {
         }
     }
 
+    /// The trie's arrays in place, for a walk of all of it.
+    struct Trie {
+        let bytes: UnsafeBufferPointer<UInt8>
+        let depths: UnsafeBufferPointer<UInt8>
+        let skip: UnsafeBufferPointer<Int32>
+        let tokens: UnsafeBufferPointer<Int32>
+        let tokenStarts: UnsafeBufferPointer<Int32>
+    }
+
+    func withTrie(_ body: (Trie) -> Void) {
+        bytes.withUnsafeBufferPointer { bytes in
+            depths.withUnsafeBufferPointer { depths in
+                skip.withUnsafeBufferPointer { skip in
+                    tokens.withUnsafeBufferPointer { tokens in
+                        tokenStarts.withUnsafeBufferPointer { starts in
+                            body(Trie(bytes: bytes, depths: depths, skip: skip, tokens: tokens, tokenStarts: starts))
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The bytes of a token; empty when it has no text or is outside the vocabulary.
     func bytes(of token: Int32) -> ArraySlice<UInt8> {
         guard token >= 0, Int(token) < tokenCount else { return [] }

@@ -1,7 +1,8 @@
 // Answers the rows of batches: one batch of every user at a time, at batch priority, from wherever it stands.
 //
-// Owns: the way of a batch from validation to its end. Does not own: its state (BatchStore), its results (BatchRun). Invariants: what
-// the daemon's end interrupts goes on in the next one; only a batch's own file, its user or its window ends it early, never the disk.
+// Owns: the way of a batch from validation to its end. Does not own: its state (BatchStore), its results (BatchRun). Invariants:
+// what the daemon's end interrupts goes on in the next one; only a batch's own file, its user or its window ends it early, never
+// the disk.
 import Logging
 import QuernAPI
 import QuernBatch
@@ -20,7 +21,7 @@ struct BatchRunner: Service {
             logger.warning("no batches", metadata: ["reason": "\(error.message)"])
         }
         await cancelWhenGracefulShutdown {
-            await withTaskGroup(of: Void.self) { tasks in
+            await withDiscardingTaskGroup { tasks in
                 for await job in store.jobs { tasks.addTask { await finish(job) } }
                 tasks.cancelAll()
             }
@@ -37,7 +38,8 @@ struct BatchRunner: Service {
                 if let end = try await attempt(job) { logger.notice("batch over", metadata: ["status": "\(end.rawValue)"]) }
                 return
             } catch {
-                logger.error("batch interrupted; trying again in a minute", metadata: ["reason": "\((error as? APIError)?.message ?? "\(error)")"])
+                let reason = (error as? APIError)?.message ?? "\(error)"
+                logger.error("batch interrupted; trying again in a minute", metadata: ["reason": "\(reason)"])
                 try? await Task.sleep(for: .seconds(60))
             }
         }
@@ -57,7 +59,8 @@ struct BatchRunner: Service {
         } catch let error as BatchInput.Problem {
             try await store.end(job, as: .failed, nil, because: BatchObject.Problem(code: error.code, message: error.message))
         } catch let error as BatchError where error.kind == .malformed {
-            try await store.end(job, as: .failed, nil, because: BatchObject.Problem(code: "invalid_file", message: error.description))
+            let problem = BatchObject.Problem(code: "invalid_file", message: error.description)
+            try await store.end(job, as: .failed, nil, because: problem)
         }
         return .failed
     }
@@ -79,10 +82,12 @@ struct BatchRunner: Service {
         let end: BatchObject.Status
         if await store.state(of: job)?.status == .cancelling {
             end = .cancelled
-            try await run.giveUp(BatchInput.Problem(code: "batch_cancelled", message: "the batch was cancelled before this row was answered"))
+            try await run.giveUp(
+                BatchInput.Problem(code: "batch_cancelled", message: "the batch was cancelled before this row was answered"))
         } else if case .failure = outcome {
             end = .expired
-            try await run.giveUp(BatchInput.Problem(code: "batch_expired", message: "the completion window ended before this row was answered"))
+            try await run.giveUp(
+                BatchInput.Problem(code: "batch_expired", message: "the completion window ended before this row was answered"))
         } else {
             end = .completed
             try await store.update(job) { $0.move(to: .finalizing, at: BatchStore.now) }

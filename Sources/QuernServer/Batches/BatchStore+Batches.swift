@@ -11,13 +11,15 @@ extension BatchStore {
         guard let file = users[owner]?.files.first(where: { $0.id.utf8.elementsEqual(request.inputFileID.utf8) }) else {
             throw Self.notFound("file", request.inputFileID, param: "input_file_id")
         }
-        guard file.purpose == .batch else { throw .invalid("input_file_id", "\(file.id) has the purpose \(file.purpose.rawValue), expected batch") }
+        guard file.purpose == .batch else {
+            throw .invalid("input_file_id", "\(file.id) has the purpose \(file.purpose.rawValue), expected batch")
+        }
         let batches = users[owner]?.batches ?? []
         let live = batches.count { !$0.status.isFinal }
         guard live < limits.liveBatchesPerUser else {
             throw APIError(
                 status: 429, type: "rate_limit_error", code: "too_many_batches",
-                message: "you have \(live) batches that are not done, the limit is \(limits.liveBatchesPerUser); wait or cancel some")
+                message: "you have \(live) batches that are not over, the limit is \(limits.liveBatchesPerUser); wait or cancel some")
         }
         let batch = BatchObject(id: Self.newID("batch_"), request, at: Self.now)
         try write(batch.json, batch.id, owner)
@@ -83,9 +85,8 @@ extension BatchStore {
 
     /// The bytes of a batch's input.
     func input(of job: BatchJob) throws -> [UInt8] {
-        guard let batch = state(of: job), let data = FileManager.default.contents(atPath: path(batch.inputFileID, job.owner)) else {
-            throw BatchInput.Problem(code: "file_not_found", message: "the input file is gone")
-        }
+        guard let batch = state(of: job), let data = FileManager.default.contents(atPath: path(batch.inputFileID, job.owner))
+        else { throw BatchInput.Problem(code: "file_not_found", message: "the input file is gone") }
         return [UInt8](data)
     }
 
@@ -93,7 +94,8 @@ extension BatchStore {
     func begin(_ job: BatchJob, _ input: BatchInput) throws -> BatchRun {
         running[job.owner]?.run = nil
         let files = BatchRun.Files(
-            output: path(BatchObject.outputID(of: job.id), job.owner), errors: path(BatchObject.errorsID(of: job.id), job.owner), mode: 0o600)
+            output: path(BatchObject.outputID(of: job.id), job.owner), errors: path(BatchObject.errorsID(of: job.id), job.owner),
+            mode: 0o600)
         let run = try BatchRun(input, into: files)
         if state(of: job)?.status == .validating { try update(job) { $0.move(to: .inProgress, at: Self.now) } }
         running[job.owner]?.run = run
@@ -108,7 +110,8 @@ extension BatchStore {
 
     /// Changes a batch and makes the change durable.
     func update(_ job: BatchJob, _ change: (inout BatchObject) -> Void) throws(APIError) {
-        guard let index = users[job.owner]?.batches.firstIndex(where: { $0.id == job.id }), var batch = state(of: job) else { return }
+        guard let index = users[job.owner]?.batches.firstIndex(where: { $0.id == job.id }), var batch = state(of: job)
+        else { return }
         change(&batch)
         try write(batch.json, batch.id, job.owner)
         users[job.owner]?.batches[index] = batch
@@ -117,7 +120,9 @@ extension BatchStore {
     /// Gives clients the results that are there, and the user's next batch its turn.
     ///
     /// - Parameter counts: nil leaves them as they are.
-    func end(_ job: BatchJob, as status: BatchObject.Status, _ counts: BatchObject.Counts?, because problem: BatchObject.Problem? = nil) throws(APIError) {
+    func end(
+        _ job: BatchJob, as status: BatchObject.Status, _ counts: BatchObject.Counts?, because problem: BatchObject.Problem? = nil
+    ) throws(APIError) {
         let output = try publish(BatchObject.outputID(of: job.id), "\(job.id)_output.jsonl", job.owner)
         let errors = try publish(BatchObject.errorsID(of: job.id), "\(job.id)_errors.jsonl", job.owner)
         try update(job) { batch in

@@ -12,7 +12,9 @@ extension BatchStore {
         guard user.files.count < limits.filesPerUser else {
             throw Self.quota("you have \(user.files.count) files, the limit is \(limits.filesPerUser)")
         }
-        if mkdir(folder(owner), 0o700) != 0, errno != EEXIST { throw Self.failure(SystemError(call: "mkdir", subject: folder(owner))) }
+        if mkdir(folder(owner), 0o700) != 0, errno != EEXIST {
+            throw Self.failure(SystemError(call: "mkdir", subject: folder(owner)))
+        }
         let id = Self.newID("file-")
         do {
             uploads[id] = try Upload(owner: owner, path: path(id, owner))
@@ -39,7 +41,8 @@ extension BatchStore {
     }
 
     private static func quota(_ reason: String) -> APIError {
-        APIError(status: 507, type: "insufficient_storage", code: "storage_quota", message: reason + "; delete files that are done with")
+        APIError(
+            status: 507, type: "insufficient_storage", code: "storage_quota", message: reason + "; delete files that are done with")
     }
 
     func commit(_ id: String, filename: String) throws(APIError) -> FileObject {
@@ -75,7 +78,9 @@ extension BatchStore {
     }
 
     func file(_ id: String, of owner: UInt32) throws(APIError) -> FileObject {
-        guard let file = try files(of: owner).first(where: { $0.id.utf8.elementsEqual(id.utf8) }) else { throw Self.notFound("file", id) }
+        guard let file = try files(of: owner).first(where: { $0.id.utf8.elementsEqual(id.utf8) }) else {
+            throw Self.notFound("file", id)
+        }
         return file
     }
 
@@ -91,7 +96,9 @@ extension BatchStore {
     /// The next bytes of a file; empty at its end.
     func piece(of file: RandomAccessFile, at offset: Int) throws(FileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: min(1 << 18, file.byteCount - offset))
-        let outcome = bytes.withUnsafeMutableBytes { raw in Result { () throws(FileError) in try file.read(into: raw, at: offset) } }
+        let outcome = bytes.withUnsafeMutableBytes { raw in
+            Result { () throws(FileError) in try file.read(into: raw, at: offset) }
+        }
         try outcome.get()
         return bytes
     }

@@ -86,7 +86,9 @@ actor BatchStore {
         user.batches.sort { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
         let live = user.batches.filter { !$0.status.isFinal }.flatMap { ["\($0.outputID).data", "\($0.errorsID).data"] }
         // Uploads that were broken off, and what a kill left between two steps.
-        for name in names.subtracting(live) where name.hasSuffix(".data") || name.hasSuffix(".part") { unlink("\(folder(owner))/\(name)") }
+        for name in names.subtracting(live) where name.hasSuffix(".data") || name.hasSuffix(".part") {
+            unlink("\(folder(owner))/\(name)")
+        }
         users[owner] = user
         offer(owner)
     }
@@ -109,7 +111,8 @@ actor BatchStore {
     static func failure(_ error: SystemError) -> APIError {
         error.code == ENOSPC || error.code == EDQUOT || error.code == EFBIG
             ? APIError(
-                status: 507, type: "insufficient_storage", code: "disk_full", message: "the disk of the state directory is full; delete files")
+                status: 507, type: "insufficient_storage", code: "disk_full",
+                message: "the disk of the state directory is full; delete files")
             : APIError(status: 500, type: "server_error", code: "state_failed", message: "the state directory failed: \(error)")
     }
 

@@ -14,7 +14,8 @@ extension Surface {
         router.get("v1/files") { request, context in
             let query = try ListQuery(request.parameters, default: 10_000, maximum: 10_000, filters: ["purpose"])
             if let purpose = query.filters["purpose"], FileObject.Purpose(rawValue: purpose) == nil {
-                throw APIError.invalid("purpose", "purpose is not one of \(FileObject.Purpose.allCases.map(\.rawValue).joined(separator: ", "))")
+                let known = FileObject.Purpose.allCases.map(\.rawValue).joined(separator: ", ")
+                throw APIError.invalid("purpose", "purpose is not one of \(known)")
             }
             let files = try await store.files(of: try await context.owner())
             let wanted = files.filter { query.filters["purpose"] ?? $0.purpose.rawValue == $0.purpose.rawValue }
@@ -100,7 +101,7 @@ private struct UploadForm {
         guard contentType.lowercased().hasPrefix("multipart/form-data") else {
             throw APIError(
                 status: 415, type: "invalid_request_error", code: "unsupported_media_type",
-                message: "the content type is \"\(contentType.prefix(64))\", expected multipart/form-data with the fields purpose and file")
+                message: "the content type is \"\(contentType.prefix(64))\", expected multipart/form-data with purpose and file")
         }
         parser = try MultipartParser(contentType: contentType)
         self.limits = limits
@@ -127,14 +128,16 @@ private struct UploadForm {
         case "purpose" where purpose == nil: purpose = []
         case "file" where self.filename == nil:
             let filename = filename ?? "file.jsonl"
-            guard (1...limits.filenameBytes).contains(filename.utf8.count), !filename.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+            let isPlain = filename.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+            guard isPlain, (1...limits.filenameBytes).contains(filename.utf8.count) else {
                 throw .invalid("file", "the file's name is not 1 to \(limits.filenameBytes) bytes of plain text")
             }
             self.filename = filename
         case "purpose", "file": throw .invalid(name, "\(name) comes twice")
         default:
             throw .invalid(
-                String(name.prefix(64)), "unknown field \"\(name.prefix(64))\"; known are purpose and file", code: "unknown_parameter")
+                String(name.prefix(64)), "unknown field \"\(name.prefix(64))\"; known are purpose and file",
+                code: "unknown_parameter")
         }
     }
 

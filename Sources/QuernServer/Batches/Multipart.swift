@@ -32,7 +32,9 @@ struct MultipartParser {
     /// - Throws: when it is not this format, or has no usable boundary.
     init(contentType: String) throws(MultipartError) {
         let parameters = try HeaderValue(contentType)
-        guard parameters.value.lowercased() == "multipart/form-data" else { throw MultipartError(reason: "the body is not multipart/form-data") }
+        guard parameters.value.lowercased() == "multipart/form-data" else {
+            throw MultipartError(reason: "the body is not multipart/form-data")
+        }
         guard let boundary = parameters["boundary"], (1...70).contains(boundary.utf8.count),
             boundary.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
         else { throw MultipartError(reason: "multipart/form-data needs a boundary of 1 to 70 characters") }
@@ -103,7 +105,9 @@ struct MultipartParser {
                 }
                 return nil
             }
-            guard end > line, buffer[end - 1] == 0x0D else { throw MultipartError(reason: "a line in the head of a part does not end with CR LF") }
+            guard end > line, buffer[end - 1] == 0x0D else {
+                throw MultipartError(reason: "a line in the head of a part does not end with CR LF")
+            }
             let text = buffer[line..<(end - 1)]
             line = end + 1
             if text.isEmpty { break }
@@ -148,7 +152,9 @@ private struct HeaderValue {
             rest.removeFirst()
             rest = rest.drop { $0 == " " }
             let content = rest.first == "\"" ? try Self.takeQuoted(&rest) : String(Self.takeToken(&rest, until: ";"))
-            guard parameters.updateValue(content, forKey: name) == nil else { throw MultipartError(reason: "a header parameter comes twice") }
+            guard parameters.updateValue(content, forKey: name) == nil else {
+                throw MultipartError(reason: "a header parameter comes twice")
+            }
             rest = rest.drop { $0 == " " }
         }
         guard rest.isEmpty else { throw MultipartError(reason: "a header has text behind a quoted parameter") }

@@ -1,7 +1,7 @@
 // Asks this daemon's own routes, without a socket, on behalf of a user who is not connected.
 //
-// Invariants: a row is counted, limited and answered like a request of that user's; when the task that waits is cancelled, so is the
-// generation.
+// Invariants: a row is counted, limited and answered like a request of that user's; when the task that waits is cancelled, so is
+// the generation.
 import Hummingbird
 import Logging
 import NIOCore

@@ -32,7 +32,8 @@ public struct StateDirectory: Sendable {
         guard creating || FileManager.default.fileExists(atPath: batches) else { return nil }
         do {
             let parent = URL(filePath: path).deletingLastPathComponent().path
-            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            try FileManager.default.createDirectory(
+                atPath: parent, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             throw StateError(description: "\(path): cannot be created")
         }

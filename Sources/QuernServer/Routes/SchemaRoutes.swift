@@ -9,7 +9,9 @@ extension Surface {
     func addSchemas(to router: Router<QuernRequestContext>) {
         router.post("v1/schema/check") { request, context in
             let check = try SchemaCheckRequest(try await json(request))
-            let report = try await context.whileConnected { await withTaskExecutorPreference(checking) { await Self.report(check) } }
+            let report = try await context.whileConnected {
+                await withTaskExecutorPreference(checking) { await Self.report(check) }
+            }
             return Response(report.json)
         }
     }
