@@ -105,16 +105,28 @@ QT_INLINE const qt_slot *find_vocabulary(const qt_tables *tables, word_key key, 
     }
 }
 
-void qt_vocabulary_insert(qt_slot *words, size_t mask, const uint8_t *bytes, size_t length, int32_t token) {
-    uint8_t padded[16] = {0};
-    memcpy(padded, bytes, length);
-    word_key key = short_key(padded, length);
-    size_t place = hash_of(key) & mask;
-    while (words[place].high != 0) {
-        if (holds(words + place, key)) return;
-        place = (place + 1) & mask;
+void qt_vocabulary_fill(qt_slot *words, size_t mask, const uint8_t *bytes, size_t size, const uint32_t *ends, const uint8_t *is_word, size_t count) {
+    // Places are asked for some words ahead.
+    enum { AHEAD = 16 };
+    word_key keys[AHEAD];
+    uint64_t hashes[AHEAD];
+    for (size_t index = 0; index < count + AHEAD; index++) {
+        size_t slot = index % AHEAD;
+        if (index >= AHEAD && keys[slot].high != 0) {
+            size_t place = hashes[slot] & mask;
+            while (words[place].high != 0 && !holds(words + place, keys[slot])) place = (place + 1) & mask;
+            if (words[place].high == 0) words[place] = (qt_slot){keys[slot].low, keys[slot].high, {(uint32_t)(index - AHEAD), 0, 0, 1u << 24}};
+        }
+        if (index >= count) continue;
+        size_t start = index ? ends[index - 1] : 0, length = ends[index] - start;
+        keys[slot].high = 0;
+        if (!is_word[index] || length == 0 || length > SHORT_MAX) continue;
+        uint8_t padded[16] = {0};
+        memcpy(padded, bytes + start, size - start < 16 ? length : 16);
+        keys[slot] = short_key(padded, length);
+        hashes[slot] = hash_of(keys[slot]);
+        __builtin_prefetch(words + (hashes[slot] & mask), 1);
     }
-    words[place] = (qt_slot){key.low, key.high, {(uint32_t)token, 0, 0, 1u << 24}};
 }
 
 // ---- longer words: up to 31 bytes and eight ids ----------------------------------------------------------------------
