@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct CutTests {
     private static let families: [qt_family] = [QT_QWEN2, QT_QWEN35]
-    private static let instructionSets = (0...).lazy.map { qt_windows_supported(Int32($0)) }.prefix { $0 != nil }.map { String(cString: $0!) }
+    private static let instructionSets = (0..<8).compactMap { qt_windows_supported(Int32($0)).map { String(cString: $0) } }
 
     /// What the patterns and windows tell apart; also bytes that are no UTF-8.
     private static let units: [[UInt8]] = [
