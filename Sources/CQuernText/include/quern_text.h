@@ -140,8 +140,9 @@ typedef struct {
 } qt_tables;
 
 // Adds the tokens marked in `is_word` that have 1...15 bytes, each of which encodes to itself; the first of equals stays. Token i
-// ends at ends[i] of the `size` bytes; `words` has room.
-void qt_vocabulary_fill(qt_slot *words, size_t mask, const uint8_t *bytes, size_t size, const uint32_t *ends, const uint8_t *is_word, size_t count);
+// ends at ends[i] of the bytes; `words` has room.
+void qt_vocabulary_fill(
+    qt_slot *words, size_t mask, const uint8_t *bytes, const uint32_t *ends, const uint8_t *is_word, size_t count);
 
 // Words of up to 31 bytes and eight ids: their length in the top byte of the last id but one, their number in that of the last.
 typedef struct {
@@ -175,8 +176,8 @@ typedef struct {
 // are written to `out`, which has room for one per byte and eight more. A part longer than `longest` stops it: the caller encodes
 // the `stuck` bytes at `start` and calls again. Nothing at or past `limit` is read.
 size_t qt_encode(
-    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count, size_t end,
-    qt_progress *progress, int32_t *out);
+    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count,
+    size_t end, qt_progress *progress, int32_t *out);
 
 // The ids of a span met before and their number, 0 when it is not known.
 size_t qt_find_span(const qt_caches *caches, const uint8_t *bytes, size_t length, int32_t *out);

@@ -34,8 +34,8 @@ struct PairTable: @unchecked Sendable {
         for (byte, id) in initial.enumerated() where id >= 0 { bytes[Int(id)] = UInt16(byte + 1) }
         withUnsafePointer(to: table) { table in
             merges.withUnsafeBytes { list in
-                qt_fill_pairs(
-                    table, slots.base, filter.base, grid.base, bytes, bytes.count, list.bindMemory(to: qt_merge.self).baseAddress, merges.count)
+                let head = list.bindMemory(to: qt_merge.self).baseAddress
+                qt_fill_pairs(table, slots.base, filter.base, grid.base, bytes, bytes.count, head, merges.count)
             }
         }
     }

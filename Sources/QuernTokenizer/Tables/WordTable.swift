@@ -1,7 +1,7 @@
 // The words of a vocabulary: what a short piece is looked up in before it is merged.
 //
-// Keys of up to 15 bytes in slots of half a cache line; CQuernText looks them up (qt_slot). Invariants: at most three fifths full; an
-// entry is the encoding of its bytes alone, never the id of an equally spelled token that merging does not produce.
+// Keys of up to 15 bytes in slots of half a cache line; CQuernText looks them up (qt_slot). Invariants: at most three fifths full;
+// an entry is the encoding of its bytes alone, never the id of an equally spelled token that merging does not produce.
 import CQuernText
 
 struct WordTable: @unchecked Sendable {
@@ -17,8 +17,8 @@ struct WordTable: @unchecked Sendable {
         slots = Slab(size)
         mask = size - 1
         isWord.withUnsafeBytes { isWord in
-            qt_vocabulary_fill(
-                slots.base, mask, tokens.bytes, tokens.bytes.count, tokens.ends, isWord.bindMemory(to: UInt8.self).baseAddress, tokens.count)
+            let marks = isWord.bindMemory(to: UInt8.self).baseAddress
+            qt_vocabulary_fill(slots.base, mask, tokens.bytes, tokens.ends, marks, tokens.count)
         }
     }
 }
