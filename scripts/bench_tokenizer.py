@@ -93,6 +93,8 @@ def main():
     paths = sorted(p for p in Path(options.corpus).iterdir() if p.name.endswith((".txt", ".txt.xz")))
     stem = lambda p: p.name.removesuffix(".xz").removesuffix(".txt")
     paths = [p for p in paths if not wanted or stem(p) in wanted]
+    if not paths:
+        parser.error(f"--corpus {options.corpus}: no such texts")
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
             for k, text in enumerate(slices(path)):
@@ -105,9 +107,13 @@ def main():
             found = run([sys.executable, __file__, "--child", library, "--tokenizer", options.tokenizer, *names])
             if found:
                 peers[library] = found
+    bare = lambda report: {Path(name).name: figures for name, figures in report.items()}
+    quern["files"] = bare(quern["files"])
+    peers = {library: bare(report) for library, report in peers.items()}
+    names = [stem(p) for p in paths]
     mean = lambda values: math.exp(sum(map(math.log, values)) / len(values))
     print(f"quern: load {quern['load_json_ms']:.0f} ms from tokenizer.json, {quern['load_packed_ms']:.1f} ms packed, "
-          f"{quern['tables_bytes'] / 1e6:.0f} MB of tables\n")
+          f"{quern['tables_bytes'] / 1e6:.0f} MB of tables, {quern['resident_bytes'] / 1e6:.0f} MB with one thread's caches\n")
     print("| file (first/repeat MB/s) | quern | " + " | ".join(peers) + " | first ÷ best | repeat ÷ best | with segments |")
     print("|---|" + "---:|" * (len(peers) + 4))
     ratios = {"first": [], "repeat": []}
@@ -120,7 +126,7 @@ def main():
         for key, list_ in ratios.items():
             list_.append(own[key] / max(report[name][key] for report in peers.values()))
         cells += [f"{ratios['first'][-1]:.2f}", f"{ratios['repeat'][-1]:.2f}", f"{own['segments']:.0f}"]
-        print(f"| {Path(name).name} | " + " | ".join(cells) + " |")
+        print(f"| {name} | " + " | ".join(cells) + " |")
     own = {key: mean([quern["files"][n][key] for n in names]) for key in ("first", "repeat", "segments")}
     best = {key: max(mean([r[n][key] for n in names]) for r in peers.values()) for key in ("first", "repeat")}
     cells = [f"{own['first']:.1f}/{own['repeat']:.1f}"]
@@ -128,7 +134,7 @@ def main():
     cells += [f"{own['first'] / best['first']:.2f}", f"{own['repeat'] / best['repeat']:.2f}", f"{own['segments']:.0f}"]
     print("| **geometric mean** | " + " | ".join(cells) + " |")
     if options.json:
-        Path(options.json).write_text(json.dumps({"quern": quern, "peers": peers}, indent=1))
+        Path(options.json).write_text(json.dumps({"quern": quern, "peers": peers}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ QT_INLINE void answer(const qt_merges *merges, question question, lane *lane) {
     memcpy(&slots, question.bucket, sizeof slots);
     // Ranks are stored as what they lack to QT_NO_RANK, so that no match gives just that.
     uint32_t rank = QT_NO_RANK - (uint32_t)(__builtin_reduce_or(slots & (slots8)(slots >> 22 == question.key)) & QT_NO_RANK);
-    if (rank == QT_NO_RANK && slots[7] != 0) rank = qt_rank(merges, (int32_t)(question.key >> 21), (int32_t)(question.key & 0x1FFFFF));
+    if (rank == QT_NO_RANK && slots[7] != 0)    // the pair may be in the next bucket
+        rank = qt_rank(merges, (int32_t)(question.key >> 21), (int32_t)(question.key & 0x1FFFFF));
     int32_t key = (int32_t)(rank << 8 | question.place);
     lane->keys[question.place] = __builtin_unpredictable(rank == QT_NO_RANK) ? IDLE : key;
 }
@@ -64,7 +65,8 @@ QT_INLINE unsigned first_symbols(const qt_merges *merges, const uint8_t *bytes, 
         if (byte >= 0xC2 && merges->characters) {
             unsigned size;
             uint32_t value = qt_decode(bytes, index, length, &size);
-            uint32_t entry = value < 0x10000 ? merges->characters[value] : value >> 12 == 0x1F ? merges->characters[value - 0xF000] : 0;
+            uint32_t entry = value < 0x10000 ? merges->characters[value] : 0;
+            if (value >> 12 == 0x1F) entry = merges->characters[value - 0xF000];
             int holds = entry != 0 && (after_high || !(entry >> 31));
             after_high = 1;
             if (holds) {
@@ -176,7 +178,8 @@ QT_INLINE void merge_words(const qt_merges *merges, qt_word *words, size_t count
 static void merge_portable(const qt_merges *merges, qt_word *words, size_t count) { merge_words(merges, words, count); }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))) static void merge_avx2(const qt_merges *merges, qt_word *words, size_t count) {
+__attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt"))) static void merge_avx2(
+    const qt_merges *merges, qt_word *words, size_t count) {
     merge_words(merges, words, count);
 }
 #endif
@@ -188,11 +191,24 @@ void qt_merge_words(const qt_merges *merges, qt_word *words, size_t count) {
     merge_portable(merges, words, count);
 }
 
-void qt_add_pair(const qt_merges *merges, uint64_t *slots, uint64_t *filter, int32_t left, int32_t right, uint32_t rank) {
-    uint64_t key = qt_pair_key(left, right), hash = key * QT_PAIR_HASH;
-    size_t total = merges->bucket_count * QT_BUCKET, place = (hash >> merges->shift) * QT_BUCKET;
-    for (; slots[place] != 0; place = place + 1 < total ? place + 1 : 0)
-        if (slots[place] >> 22 == key) return;
-    slots[place] = key << 22 | (QT_NO_RANK - rank);
-    filter[hash >> 50] |= (uint64_t)1 << (hash >> 44 & 63);
+void qt_fill_pairs(
+    const qt_merges *merges, uint64_t *slots, uint64_t *filter, uint32_t *byte_ranks, const uint16_t *byte_of, size_t byte_count,
+    const qt_merge *list, size_t count) {
+    enum { AHEAD = 16 };
+    size_t total = merges->bucket_count * QT_BUCKET;
+    for (size_t rank = 0; rank < count; rank++) {
+        if (rank + AHEAD < count) {
+            uint64_t ahead = qt_pair_key(list[rank + AHEAD].left, list[rank + AHEAD].right) * QT_PAIR_HASH;
+            __builtin_prefetch(slots + (ahead >> merges->shift) * QT_BUCKET, 1);
+        }
+        size_t left = (size_t)list[rank].left, right = (size_t)list[rank].right;
+        uint64_t key = qt_pair_key(list[rank].left, list[rank].right), hash = key * QT_PAIR_HASH;
+        size_t place = (hash >> merges->shift) * QT_BUCKET;
+        while (slots[place] != 0 && slots[place] >> 22 != key) place = place + 1 < total ? place + 1 : 0;
+        if (slots[place] != 0) continue;
+        slots[place] = key << 22 | (QT_NO_RANK - (uint32_t)rank);
+        filter[hash >> 50] |= (uint64_t)1 << (hash >> 44 & 63);
+        if (left < byte_count && right < byte_count && byte_of[left] && byte_of[right])
+            byte_ranks[(size_t)(byte_of[left] - 1) << 8 | (size_t)(byte_of[right] - 1)] = (uint32_t)rank;
+    }
 }

@@ -26,8 +26,10 @@ QT_INLINE uint32_t qt_decode(const uint8_t *text, size_t index, size_t end, unsi
             return (uint32_t)(b[0] & 0x1F) << 6 | (b[1] & 0x3F);
         }
     } else if ((b[0] & 0xF8) == 0xF0 && left >= 4) {
-        uint32_t value = (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 | (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3F);
-        if ((b[1] & 0xC0) == 0x80 && (b[2] & 0xC0) == 0x80 && (b[3] & 0xC0) == 0x80 && value >= 0x10000 && value < 0x110000) {
+        uint32_t value = (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 | (uint32_t)(b[2] & 0x3F) << 6 |
+                         (b[3] & 0x3F);
+        int is_formed = (b[1] & 0xC0) == 0x80 && (b[2] & 0xC0) == 0x80 && (b[3] & 0xC0) == 0x80;
+        if (is_formed && value >= 0x10000 && value < 0x110000) {
             *length = 4;
             return value;
         }

@@ -95,7 +95,9 @@ QT_INLINE size_t store_short(const qt_slot *slot, int32_t *out) {
     return slot->ids[3] >> 24;
 }
 
-QT_INLINE const qt_slot *vocabulary_slot(const qt_tables *tables, uint64_t hash) { return tables->words + (hash & tables->word_mask); }
+QT_INLINE const qt_slot *vocabulary_slot(const qt_tables *tables, uint64_t hash) {
+    return tables->words + (hash & tables->word_mask);
+}
 
 QT_INLINE const qt_slot *find_vocabulary(const qt_tables *tables, word_key key, uint64_t hash) {
     for (const qt_slot *slot = vocabulary_slot(tables, hash);;) {
@@ -105,16 +107,30 @@ QT_INLINE const qt_slot *find_vocabulary(const qt_tables *tables, word_key key, 
     }
 }
 
-void qt_vocabulary_insert(qt_slot *words, size_t mask, const uint8_t *bytes, size_t length, int32_t token) {
-    uint8_t padded[16] = {0};
-    memcpy(padded, bytes, length);
-    word_key key = short_key(padded, length);
-    size_t place = hash_of(key) & mask;
-    while (words[place].high != 0) {
-        if (holds(words + place, key)) return;
-        place = (place + 1) & mask;
+void qt_vocabulary_fill(
+    qt_slot *words, size_t mask, const uint8_t *bytes, const uint32_t *ends, const uint8_t *is_word, size_t count) {
+    // Places are asked for some words ahead.
+    enum { AHEAD = 16 };
+    word_key keys[AHEAD];
+    uint64_t hashes[AHEAD];
+    for (size_t index = 0; index < count + AHEAD; index++) {
+        size_t slot = index % AHEAD;
+        if (index >= AHEAD && keys[slot].high != 0) {
+            size_t place = hashes[slot] & mask;
+            while (words[place].high != 0 && !holds(words + place, keys[slot])) place = (place + 1) & mask;
+            qt_slot entry = {keys[slot].low, keys[slot].high, {(uint32_t)(index - AHEAD), 0, 0, 1u << 24}};
+            if (words[place].high == 0) words[place] = entry;
+        }
+        if (index >= count) continue;
+        size_t start = index ? ends[index - 1] : 0, length = ends[index] - start;
+        keys[slot].high = 0;
+        if (!is_word[index] || length == 0 || length > SHORT_MAX) continue;
+        uint8_t padded[16] = {0};
+        memcpy(padded, bytes + start, length);
+        keys[slot] = short_key(padded, length);
+        hashes[slot] = hash_of(keys[slot]);
+        __builtin_prefetch(words + (hashes[slot] & mask), 1);
     }
-    words[place] = (qt_slot){key.low, key.high, {(uint32_t)token, 0, 0, 1u << 24}};
 }
 
 // ---- longer words: up to 31 bytes and eight ids ----------------------------------------------------------------------
@@ -128,7 +144,8 @@ typedef struct {
 
 QT_INLINE void finish_key(long_key *key) {
     const uint64_t *p = key->parts;
-    key->hash = fold(p[0] ^ 0x9E3779B97F4A7C15, p[1] ^ 0xD6E8FEB86659FD93 ^ key->length) + fold(p[2] ^ 0xA0761D6478BD642F, p[3] ^ 0xE7037ED1A0B428DB);
+    key->hash = fold(p[0] ^ 0x9E3779B97F4A7C15, p[1] ^ 0xD6E8FEB86659FD93 ^ key->length) +
+                fold(p[2] ^ 0xA0761D6478BD642F, p[3] ^ 0xE7037ED1A0B428DB);
 }
 
 QT_INLINE long_key key_of_long(const uint8_t *bytes, size_t length) {
@@ -256,7 +273,8 @@ QT_INLINE void prepare_short(qt_slot *words, word_key key, batch *batch, size_t 
 
 // Short pieces from `piece` on, of which the first begins at `start`: the number prepared. Ends at a long piece and near `full`.
 static __attribute__((noinline)) size_t prepare_pieces(
-    qt_slot *words, const uint8_t *text, const uint8_t *full, const uint32_t *starts, size_t start, size_t count, batch *batch, size_t index) {
+    qt_slot *words, const uint8_t *text, const uint8_t *full, const uint32_t *starts, size_t start, size_t count, batch *batch,
+    size_t index) {
     size_t piece = 0, room = BATCH - index;
     for (; piece < count && piece < room; piece++) {
         size_t next = starts[piece + 1], length = next - start;
@@ -269,7 +287,8 @@ static __attribute__((noinline)) size_t prepare_pieces(
 }
 
 // Any piece or part.
-static __attribute__((noinline)) void prepare_item(const qt_caches *caches, const uint8_t *bytes, size_t length, batch *batch, size_t index) {
+static __attribute__((noinline)) void prepare_item(
+    const qt_caches *caches, const uint8_t *bytes, size_t length, batch *batch, size_t index) {
     if (length <= SHORT_MAX) {
         uint8_t padded[16] = {0};
         memcpy(padded, bytes, length);
@@ -296,7 +315,8 @@ static __attribute__((noinline)) size_t emit_known(qt_slot *words, const batch *
 }
 
 static void remember(qt_caches *caches, const item *item, const qt_word *word) {
-    if (item->length <= SHORT_MAX && word->count <= SHORT_IDS) return insert_short(caches->words, item->key, item->hash, word->ids, word->count);
+    if (item->length <= SHORT_MAX && word->count <= SHORT_IDS)
+        return insert_short(caches->words, item->key, item->hash, word->ids, word->count);
     if (item->length <= LONG_MAX && word->count <= LONG_IDS) {
         long_key key = item->length <= SHORT_MAX ? key_of_short(item->key) : key_of_long(word->bytes, word->length);
         return insert_long(caches, &key, word->ids, word->count);
@@ -401,8 +421,8 @@ QT_INLINE size_t end_of_part(const uint64_t *joins, const uint8_t *text, size_t 
 }
 
 size_t qt_encode(
-    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count, size_t end,
-    qt_progress *progress, int32_t *out) {
+    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count,
+    size_t end, qt_progress *progress, int32_t *out) {
     batch batch;
     int32_t *next = out;
     size_t piece = progress->piece, start = progress->start + progress->stuck;

@@ -71,6 +71,22 @@ import Testing
         }
     }
 
+    @Test func controlTokensOutsideTheVocabularyAreNamed() throws {
+        func vocabulary(bos: TokenID? = nil, eos: TokenID? = nil, pad: TokenID? = nil) -> GGUFVocabulary {
+            GGUFVocabulary(
+                model: "gpt2", pre: "gpt-2", tokens: (0...255).map { Array(TinyTokenizer.spell($0).utf8) }, tokenTypes: [], merges: [],
+                bosTokenID: bos, eosTokenID: eos, padTokenID: pad, addsBOS: false)
+        }
+        for id in [256, -2, .max] as [TokenID] {
+            for (name, broken) in [("bos", vocabulary(bos: id)), ("eos", vocabulary(eos: id)), ("pad", vocabulary(pad: id))] {
+                #expect(throws: TokenizerError(field: "\(name) token", detail: "is \(id), the vocabulary has 256")) {
+                    try TokenizerDefinition(gguf: broken)
+                }
+            }
+        }
+        #expect(try Tokenizer(TokenizerDefinition(gguf: vocabulary())).eosTokenID == nil)
+    }
+
     @Test func longAndOverlappingAddedTokensWork() throws {
         let long = String(repeating: "x", count: 60_000)
         let tokenizer = try TinyTokenizer(added: [("<|a|>", true), ("<|a|><|b|>", true), (long, false), ("hello", false)]).make()

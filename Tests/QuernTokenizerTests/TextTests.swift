@@ -91,6 +91,25 @@ import Testing
         #expect(try tokenizer.decode(ids) == text)
     }
 
+    /// Ten times the text takes about ten times as long, whatever it is: the best of some runs, and room for a busy machine.
+    @Test(
+        .enabled(if: SharedData.has("tokenizers"), "needs tokenizers/ of the shared data"),
+        arguments: ["a", " ", "\n", "👩\u{200D}", "abababac", "aaab"])
+    func timeIsLinear(_ unit: String) throws {
+        let json = try SharedData.bytes("tokenizers/qwen3/tokenizer.json")
+        let tokenizer = try Tokenizer(try TokenizerDefinition(tokenizerJSON: json), cachesSegments: false)
+        func seconds(_ size: Int) -> Double {
+            let text = Array(repeatElement(Array(unit.utf8), count: size / unit.utf8.count).joined())
+            var ids: [TokenID] = []
+            let times = (0..<5).map { _ in
+                ContinuousClock().measure { text.withUnsafeBufferPointer { tokenizer.encode(utf8: $0, parseSpecial: false, into: &ids) } }
+            }
+            return times.map { Double($0.components.attoseconds) / 1e18 + Double($0.components.seconds) }.min() ?? 0
+        }
+        let ratio = seconds(1_000_000) / seconds(100_000)
+        #expect(ratio < 40, "\(unit.debugDescription): \(ratio)")
+    }
+
     /// Text longer than is encoded at once, and cut as the command line cuts it.
     @Test func cutsChangeNothing() throws {
         let tokenizer = try TinyTokenizer(normalizer: ["type": "NFC"]).make()

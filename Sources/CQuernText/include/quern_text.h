@@ -93,8 +93,16 @@ static inline uint32_t qt_rank(const qt_merges *merges, int32_t left, int32_t ri
         }
 }
 
-// Adds a pair to the slots and the filter of `merges`, of which one slot at least is free; the first of equal pairs stays.
-void qt_add_pair(const qt_merges *merges, uint64_t *slots, uint64_t *filter, int32_t left, int32_t right, uint32_t rank);
+// left, right -> result, in order of rank.
+typedef struct {
+    int32_t left, right, result;
+} qt_merge;
+
+// Fills the slots and the filter of `merges`, which have room; the first of equal pairs stays. byte_of[token] + 1 is the byte that a
+// token below `byte_count` stands for, 0 where it does not: pairs of those go to the grid as well, which was filled with QT_NO_RANK.
+void qt_fill_pairs(
+    const qt_merges *merges, uint64_t *slots, uint64_t *filter, uint32_t *byte_ranks, const uint16_t *byte_of, size_t byte_count,
+    const qt_merge *list, size_t count);
 
 enum { QT_WORD_MAX = 128 };
 
@@ -131,8 +139,10 @@ typedef struct {
     size_t longest;
 } qt_tables;
 
-// Adds a word that encodes to one token; a word that is there already stays.
-void qt_vocabulary_insert(qt_slot *words, size_t mask, const uint8_t *bytes, size_t length, int32_t token);
+// Adds the tokens marked in `is_word` that have 1...15 bytes, each of which encodes to itself; the first of equals stays. Token i
+// ends at ends[i] of the bytes; `words` has room.
+void qt_vocabulary_fill(
+    qt_slot *words, size_t mask, const uint8_t *bytes, const uint32_t *ends, const uint8_t *is_word, size_t count);
 
 // Words of up to 31 bytes and eight ids: their length in the top byte of the last id but one, their number in that of the last.
 typedef struct {
@@ -166,8 +176,8 @@ typedef struct {
 // are written to `out`, which has room for one per byte and eight more. A part longer than `longest` stops it: the caller encodes
 // the `stuck` bytes at `start` and calls again. Nothing at or past `limit` is read.
 size_t qt_encode(
-    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count, size_t end,
-    qt_progress *progress, int32_t *out);
+    const qt_tables *tables, qt_caches *caches, const uint8_t *text, const uint8_t *limit, const uint32_t *starts, size_t count,
+    size_t end, qt_progress *progress, int32_t *out);
 
 // The ids of a span met before and their number, 0 when it is not known.
 size_t qt_find_span(const qt_caches *caches, const uint8_t *bytes, size_t length, int32_t *out);

@@ -1,8 +1,8 @@
 // Encodes text with one thread's caches and buffers.
 //
 // Owns everything mutable: word caches, segment cache, scratch, output. The tables are shared. A segment (text between added
-// tokens) is cut into pieces (qt_cut), which are looked up or merged (qt_encode); long ones go to Encoder+Pieces. Invariants: memory
-// is bounded by the caches' capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
+// tokens) is cut into pieces (qt_cut), which are looked up or merged (qt_encode); long ones go to Encoder+Pieces. Invariants:
+// memory is bounded by the caches' capacity and the text being encoded; nothing here depends on what was encoded before, except speed.
 import CQuernText
 
 final class Encoder {
@@ -89,7 +89,8 @@ final class Encoder {
             var progress = qt_progress()
             repeat {
                 out += qt_encode(
-                    tables.words, caches.state, start, base + text.count, starts.base, count, base + position - start, &progress, out)
+                    tables.words, caches.state, start, base + text.count, starts.base, count, base + position - start,
+                    &progress, out)
                 if progress.stuck > 0 { out += encodeLongPiece(start + progress.start, progress.stuck, into: out) }
             } while progress.stuck > 0
         }

@@ -3,6 +3,8 @@
 // Invariant: whoever reads it from a file calls `validate`. Facts that are wrong but valid give wrong tokens, never a read
 // outside a table.
 
+import CQuernText
+
 struct CompiledFacts: Sendable {
     /// Per token: it may stand for its bytes wherever they are a piece. Merging gives the token itself (267 entries of
     /// Qwen3.5 are never made that way), or the tokenizer does not merge pieces that are tokens.
@@ -35,19 +37,39 @@ struct CompiledFacts: Sendable {
 
     private static func reachable(_ definition: TokenizerDefinition, initial: [TokenID], pairs: PairTable) -> [Bool] {
         let tables = MergeTables(pairs, initial: Slab(initial), characters: nil)
-        let out = Slab<TokenID>(TokenizerDefinition.Limits.tokenBytes)
+        var isReachable = [Bool](repeating: false, count: definition.tokens.count)
+        let limit = PieceMerger.scanLimit
+        var words: [qt_word] = []
+        var sources: [Int] = []
+        let out = Slab<TokenID>(max(256 * limit, TokenizerDefinition.Limits.tokenBytes))
         var merger = PieceMerger()
-        return definition.tokens.bytes.withUnsafeBufferPointer { all in
-            definition.tokens.indices.map { id in
-                guard definition.kinds[id] == .normal else { return false }
-                let piece = UnsafeBufferPointer(rebasing: all[definition.tokens.range(id)])
-                return merger.merge(piece, tables, into: out.base) == 1 && out.base[0] == TokenID(id)
-            }
+        func finish() {
+            withUnsafePointer(to: tables.loop) { qt_merge_words($0, &words, words.count) }
+            for (word, id) in zip(words, sources) { isReachable[id] = word.count == 1 && word.ids.pointee == TokenID(id) }
+            words.removeAll(keepingCapacity: true)
+            sources.removeAll(keepingCapacity: true)
         }
+        definition.tokens.bytes.withUnsafeBufferPointer { all in
+            for id in definition.tokens.indices where definition.kinds[id] == .normal {
+                let piece = UnsafeBufferPointer(rebasing: all[definition.tokens.range(id)])
+                if piece.count > limit {
+                    finish()
+                    isReachable[id] = merger.merge(piece, tables, into: out.base) == 1 && out.base[0] == TokenID(id)
+                } else {
+                    words.append(qt_word(bytes: piece.baseAddress, length: piece.count, ids: out.base + words.count * limit, count: 0))
+                    sources.append(id)
+                    if words.count == 256 { finish() }
+                }
+            }
+            finish()
+        }
+        return isReachable
     }
 
     func validate(_ definition: TokenizerDefinition) throws(TokenizerError) {
-        guard isReachable.count == definition.tokens.count, joins.count == JoinFilter.wordCount, characters.count % 2 == 0,
+        guard isReachable.count == definition.tokens.count,
+            // Text never becomes a special token.
+            isReachable.indices.allSatisfy({ !isReachable[$0] || definition.kinds[$0] == .normal }), joins.count == JoinFilter.wordCount, characters.count % 2 == 0,
             stride(from: 0, to: characters.count, by: 2).allSatisfy({ isValid(characters[$0], characters[$0 + 1], definition) })
         else { throw TokenizerError(field: "compiled tables", detail: "do not fit the vocabulary; pack the model again") }
     }

@@ -53,7 +53,7 @@ final class EncodingTables: @unchecked Sendable {
         let compiled = definition.compiled ?? CompiledFacts(definition, initial: initial, pairs: pairs, isOrdered: isOrdered)
         merges = MergeTables(pairs, initial: Slab(initial), characters: lacksBytes ? nil : CharacterTokens(compiled.characters))
         joins = JoinFilter(compiled.joins)
-        vocabulary = Self.words(definition, isReachable: compiled.isReachable)
+        vocabulary = WordTable(definition.tokens, isWord: compiled.isReachable)
         let words = UnsafeMutablePointer<qt_tables>.allocate(capacity: 1)
         words.initialize(
             to: qt_tables(
@@ -65,18 +65,6 @@ final class EncodingTables: @unchecked Sendable {
     }
 
     deinit { words.deallocate() }
-
-    private static func words(_ definition: TokenizerDefinition, isReachable: [Bool]) -> WordTable {
-        let words = WordTable(capacity: definition.tokens.count)
-        definition.tokens.bytes.withUnsafeBufferPointer { bytes in
-            for id in definition.tokens.indices where definition.kinds[id] == .normal && isReachable[id] {
-                let range = definition.tokens.range(id)
-                guard range.count <= WordTable.maxLength else { continue }
-                words.insert(bytes.baseAddress! + range.lowerBound, range.count, TokenID(id))
-            }
-        }
-        return words
-    }
 
     private static func longWords(_ definition: TokenizerDefinition) -> [TokenID] {
         let tokens = definition.tokens

@@ -23,20 +23,19 @@ struct PairTable: @unchecked Sendable {
         while (Int(QT_BUCKET) << bits) * 3 < merges.count * 5 { bits += 1 }
         slots = Slab(Int(QT_BUCKET) << bits)
         let first = merges.first?.result ?? 0
-        let isConsecutive = merges.enumerated().allSatisfy { Int($1.result) == Int(first) + $0 }
+        let isConsecutive = merges.indices.allSatisfy { Int(merges[$0].result) == Int(first) + $0 }
         results = isConsecutive ? Slab(0) : Slab(merges.map(\.result))
+        grid.base.update(repeating: Self.none, count: grid.count)
         table = qt_merges(
             slots: slots.base, bucket_count: 1 << bits, shift: UInt32(64 - bits), filter: filter.base,
             results: isConsecutive ? nil : UnsafePointer(results.base), first_result: first, byte_ranks: grid.base, initial: nil,
             characters: nil)
+        var bytes = [UInt16](repeating: 0, count: Int(initial.max() ?? -1) + 1)
+        for (byte, id) in initial.enumerated() where id >= 0 { bytes[Int(id)] = UInt16(byte + 1) }
         withUnsafePointer(to: table) { table in
-            for (rank, merge) in merges.enumerated() {
-                qt_add_pair(table, slots.base, filter.base, merge.left, merge.right, UInt32(rank))
-            }
-        }
-        for (first, left) in initial.enumerated() {
-            for (second, right) in initial.enumerated() {
-                grid.base[first << 8 | second] = left < 0 || right < 0 ? Self.none : rank(left, right)
+            merges.withUnsafeBytes { list in
+                let head = list.bindMemory(to: qt_merge.self).baseAddress
+                qt_fill_pairs(table, slots.base, filter.base, grid.base, bytes, bytes.count, head, merges.count)
             }
         }
     }

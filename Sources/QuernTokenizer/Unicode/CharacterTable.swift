@@ -4,22 +4,15 @@
 // disagree on a few thousand characters. One load answers both questions, so that text in normal form pays nothing for
 // the check. Invariant: 0x110000 entries, written once, shared by every thread.
 
-enum CharacterClass {
-    static let other: UInt8 = 0     // symbols, punctuation, controls, unassigned
-    static let letter: UInt8 = 1
-    static let mark: UInt8 = 2
-    static let number: UInt8 = 3
-    static let space: UInt8 = 4
-}
+import CQuernText
 
 struct CharacterTable: @unchecked Sendable {
-    static let classMask: UInt8 = 0x07
     /// NFC may change the character or compose it with the one before (quick check No or Maybe).
-    static let suspect: UInt8 = 0x08
+    static let suspect = UInt8(QT_SUSPECT)
     /// Numeric for the individual-digits splitter: `\p{N}` and thirteen characters of Unicode 17.
-    static let digit: UInt8 = 0x10
+    static let digit = UInt8(QT_DIGIT)
     /// Has a combining class, so that order matters among neighbours.
-    static let nonStarter: UInt8 = 0x20
+    static let nonStarter = UInt8(QT_NON_STARTER)
 
     static let shared = CharacterTable()
 
@@ -31,10 +24,10 @@ struct CharacterTable: @unchecked Sendable {
         func mark(_ text: StaticString, _ bits: UInt8) {
             UnicodeText.forEach(text) { _, range in for code in range { table[code] |= bits } }
         }
-        mark(UnicodeData.letters, CharacterClass.letter)
-        mark(UnicodeData.marks, CharacterClass.mark)
-        mark(UnicodeData.numbers, CharacterClass.number | Self.digit)
-        mark(UnicodeData.whiteSpace, CharacterClass.space)
+        mark(UnicodeData.letters, UInt8(QT_LETTER))
+        mark(UnicodeData.marks, UInt8(QT_MARK))
+        mark(UnicodeData.numbers, UInt8(QT_NUMBER) | Self.digit)
+        mark(UnicodeData.whiteSpace, UInt8(QT_SPACE))
         mark(UnicodeData.suspects, Self.suspect)
         mark(UnicodeData.combiningClasses, Self.nonStarter)
         for code in [0x11DE0...0x11DE9, 0x16FF4...0x16FF6].joined() { table[code] |= Self.digit }
