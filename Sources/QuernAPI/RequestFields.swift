@@ -40,7 +40,8 @@ struct RequestFields {
         let text = try string(key)
         guard !allowed.contains(text) else { return }
         let names = allowed.compactMap { $0 }.joined(separator: ", ")
-        throw text.map { outside(key, "\"\($0.prefix(64))\"", names) } ?? .invalid(path + key, "\(path)\(key) is missing, allowed is \(names)")
+        guard let text else { throw .invalid(path + key, "\(path)\(key) is missing, allowed is \(names)") }
+        throw outside(key, "\"\(text.prefix(64))\"", names)
     }
 
     mutating func bool(_ key: String) throws(APIError) -> Bool? {

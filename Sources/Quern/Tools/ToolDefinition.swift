@@ -1,7 +1,8 @@
 // The functions a request lets the model call.
 //
 // Owns: reading `tools` and `tool_choice` as chat completions have them, and their limits. Does not own: how a model spells a call
-// (ToolForm), or how other APIs spell a definition. Invariant: names are plain, so that they can stand in a prompt and in a grammar as they are.
+// (ToolForm), or how other APIs spell a definition. Invariant: names are plain, so that they can stand in a prompt and in a
+// grammar as they are.
 import QuernJSON
 
 public struct ToolDefinition: Sendable, Hashable {

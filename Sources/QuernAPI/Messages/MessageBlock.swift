@@ -45,7 +45,8 @@ enum MessageBlock {
         let type = try fields.required("type")
         guard let kind = Kind(rawValue: type), kinds.contains(kind) else {
             throw .invalid(
-                "\(path)/type", "\(path)/type is \"\(type.prefix(64))\"; here it can be \(kinds.map(\.rawValue).joined(separator: ", "))")
+                "\(path)/type",
+                "\(path)/type is \"\(type.prefix(64))\"; here it can be \(kinds.map(\.rawValue).joined(separator: ", "))")
         }
         try fields.readCacheControl()
         switch kind {
@@ -58,14 +59,17 @@ enum MessageBlock {
             self = .thinking(try fields.required("thinking"))
         case .toolUse:
             let (id, name) = (try fields.required("id"), try fields.required("name"))
-            guard let input = fields.value("input")?.objectValue else { throw .invalid("\(path)/input", "\(path)/input is not an object") }
+            guard let input = fields.value("input")?.objectValue else {
+                throw .invalid("\(path)/input", "\(path)/input is not an object")
+            }
             try fields.refuse("caller") { $0 == ["type": "direct"] }
             try fields.refuse("toolset_name")
             self = .toolUse(id: id, name: name, input: input)
         case .toolResult:
             let id = try fields.required("tool_use_id")
             let isError = try fields.bool("is_error") ?? false
-            let text = try fields.value("content").map { content throws(APIError) in try Self.text(content, "\(path)/content") } ?? ""
+            let content = fields.value("content") ?? ""
+            let text = try Self.text(content, "\(path)/content")
             try fields.refuse("toolset_name")
             // Chat templates have no other place to say so.
             self = .toolResult(id: id, text: isError ? "Error: " + text : text)

@@ -1,4 +1,5 @@
-// The items of the Responses API's input, read strictly: messages, thinking, calls and their results; anything else is refused by name.
+// The items of the Responses API's input, read strictly: messages, thinking, calls and their results; anything else is refused
+// by name.
 import QuernJSON
 
 extension ChatHistory {
@@ -13,12 +14,15 @@ extension ChatHistory {
         case "function_call": try addCall(&fields, path)
         case "function_call_output":
             let id = try fields.required("call_id")
-            try addResult(of: id, try Self.text(fields.value("output"), "\(path)/output", ["input_text", "output_text"]), path: "\(path)/call_id")
+            let text = try Self.text(fields.value("output"), "\(path)/output", ["input_text", "output_text"])
+            try addResult(of: id, text, path: "\(path)/call_id")
         case "item_reference":
-            throw .invalid(path, "\(path) refers to a stored item; this server stores none, send the item itself", code: "unsupported_parameter")
+            throw .invalid(
+                path, "\(path) refers to a stored item; this server stores none, send the item itself", code: "unsupported_parameter")
         default:
             throw .invalid(
-                "\(path)/type", "\(path)/type is \"\(type.prefix(64))\"; here it can be message, reasoning, function_call, function_call_output")
+                "\(path)/type",
+                "\(path)/type is \"\(type.prefix(64))\"; here it can be message, reasoning, function_call, function_call_output")
         }
         for key in ["caller", "namespace"] { try fields.refuse(key) }
         try fields.finish()
@@ -39,10 +43,10 @@ extension ChatHistory {
 
     private mutating func addReasoning(_ fields: inout RequestFields, _ path: String) throws(APIError) {
         try fields.refuse("encrypted_content", because: "cannot be read here; send the reasoning's content")
-        let summary = try fields.value("summary").map { list throws(APIError) in try Self.text(list, "\(path)/summary", ["summary_text"]) }
-        let content = try fields.value("content").map { list throws(APIError) in try Self.text(list, "\(path)/content", ["reasoning_text"]) }
+        let summary = try Self.text(fields.value("summary") ?? "", "\(path)/summary", ["summary_text"])
+        let content = try Self.text(fields.value("content") ?? "", "\(path)/content", ["reasoning_text"])
         if hasAnswer { endTurn() }
-        addReasoning(content ?? summary ?? "")
+        addReasoning(content.isEmpty ? summary : content)
     }
 
     private mutating func addCall(_ fields: inout RequestFields, _ path: String) throws(APIError) {

@@ -63,8 +63,8 @@ public enum ResponseItem: Sendable {
         case .reasoning: ["id": .string(id), "type": "reasoning", "status": status, "summary": [], "content": content]
         case .call(let key, let name, let arguments):
             [
-                "id": .string(id), "type": "function_call", "status": status, "call_id": .string("call_" + key), "name": .string(name),
-                "arguments": .string(arguments),
+                "id": .string(id), "type": "function_call", "status": status, "call_id": .string("call_" + key),
+                "name": .string(name), "arguments": .string(arguments),
             ]
         }
     }
@@ -138,7 +138,8 @@ extension Measurements {
         [
             "input_tokens": .int(Int64(promptTokens)),
             "input_tokens_details": ["cached_tokens": .int(Int64(cachedTokens)), "cache_write_tokens": 0],
-            "output_tokens": .int(Int64(completionTokens)), "output_tokens_details": ["reasoning_tokens": .int(Int64(thinkingTokens))],
+            "output_tokens": .int(Int64(completionTokens)),
+            "output_tokens_details": ["reasoning_tokens": .int(Int64(thinkingTokens))],
             "total_tokens": .int(Int64(promptTokens + completionTokens)),
         ]
     }

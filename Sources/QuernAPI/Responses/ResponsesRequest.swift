@@ -1,7 +1,7 @@
 // POST /v1/responses and /v1/responses/input_tokens: OpenAI's Responses API without a memory.
 //
-// Invariants: nothing is stored, and a request that relies on stored things is refused rather than answered without them; the request
-// becomes a chat completion's, or is refused by the name of the field that has no meaning here.
+// Invariants: nothing is stored, and a request that relies on stored things is refused rather than answered without them; the
+// request becomes a chat completion's, or is refused by the name of the field that has no meaning here.
 import QuernJSON
 
 public struct ResponsesRequest: Sendable {
@@ -129,7 +129,9 @@ extension RequestFields {
     fileprivate mutating func refuseUnsupportedInResponses() throws(APIError) {
         // Reasoning comes in full, so that what is asked for here is not missed.
         try refuse("include") { list in list.arrayValue?.allSatisfy { $0 == "reasoning.encrypted_content" } ?? false }
-        try refuse("service_tier", because: "names a tier of another service; use priority") { ["auto", "default"].contains($0.stringValue) }
+        try refuse("service_tier", because: "names a tier of another service; use priority") {
+            ["auto", "default"].contains($0.stringValue)
+        }
         try refuse("truncation", because: "cannot be auto: nothing is ever left out of a prompt") { $0 == "disabled" }
         try refuse("top_logprobs") { $0 == 0 }
         try refuse("max_tool_calls", because: "counts tools that a server runs; this one runs none")

@@ -57,7 +57,8 @@ extension Backend {
         let connection = try await context.connection()
         let wanted = request(chat, plan, from: Sender(userID: connection.peer?.userID))
         let prepared = try APIError.naming(promptField) { () throws(RequestError) in try model.prepare(wanted) }
-        return try await tell(form(wanted), [prepared], promptField: promptField, streams: chat.generation.stream, context, connection)
+        let form = form(wanted)
+        return try await tell(form, [prepared], promptField: promptField, streams: chat.generation.stream, context, connection)
     }
 
     /// Prepares one request per prompt, starts the choices of each, and answers.
