@@ -25,13 +25,16 @@ import Testing
         return try LoadedModel.load(path: try #require(SharedData.model(name)), options: options)
     }
 
-    /// Runs `body` for 0..<count, as many at a time as one user may have in the queue with ease.
+    /// Answers under way: enough for full batches, few enough that none waits in the queue for long.
+    private static let width = 24
+
+    /// Runs `body` for 0..<count, `width` at a time.
     private static func several<Value: Sendable>(
         _ count: Int, _ body: @escaping @Sendable (Int) async throws -> Value
     ) async throws -> [Value] {
         try await withThrowingTaskGroup(of: Value.self) { group in
-            for index in 0..<min(count, 96) { group.addTask { try await body(index) } }
-            var next = min(count, 96)
+            for index in 0..<min(count, width) { group.addTask { try await body(index) } }
+            var next = min(count, width)
             var values: [Value] = []
             while let value = try await group.next() {
                 values.append(value)
