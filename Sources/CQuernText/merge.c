@@ -114,13 +114,15 @@ QT_INLINE void begin(const qt_merges *merges, const qt_word *words, size_t word,
     }
 }
 
-// One merge; false when none is left.
-QT_INLINE int step(const qt_merges *merges, lane *lane) {
+QT_INLINE void answer_all(const qt_merges *merges, lane *lane) {
     answer(merges, lane->questions[0], lane);
     answer(merges, lane->questions[1], lane);
-    if (lane->first_questions > 2)
-        for (unsigned index = 2; index < lane->first_questions; index++) answer(merges, lane->questions[index], lane);
+    for (unsigned index = 2; index < lane->first_questions; index++) answer(merges, lane->questions[index], lane);
     lane->first_questions = 0;
+}
+
+// One merge; false when none is left.
+QT_INLINE int step(const qt_merges *merges, lane *lane) {
     keys16 keys;
     memcpy(&keys, lane->keys, sizeof keys);
     for (unsigned place = 16; place < lane->count; place += 16) {
@@ -160,18 +162,23 @@ QT_INLINE void merge_words(const qt_merges *merges, qt_word *words, size_t count
         turns[active] = &lanes[active];
         begin(merges, words, taken++, turns[active]);
     }
-    size_t turn = 0;
+    // All answers, then all steps: a word's keys are in the cache, and what it asks for has arrived, when its turn comes.
     while (active > 0) {
-        lane *lane = turns[turn];
-        if (!step(merges, lane)) {
+        for (size_t turn = 0; turn < active; turn++) answer_all(merges, turns[turn]);
+        for (size_t turn = 0; turn < active;) {
+            lane *lane = turns[turn];
+            if (step(merges, lane)) {
+                turn++;
+                continue;
+            }
             finish(words, lane);
             if (taken < count) {
                 begin(merges, words, taken++, lane);
+                turn++;
             } else {
                 turns[turn] = turns[--active];
             }
         }
-        if (++turn >= active) turn = 0;
     }
 }
 
