@@ -25,6 +25,8 @@ public struct ServerLimits: Sendable {
     public var connectionsPerUser = 256
     public var pingInterval = Duration.seconds(10)
     public var pipeIdleTimeout = Duration.seconds(10)
+    /// How long live requests may take once the daemon was told to end.
+    public var drainTimeout = Duration.seconds(30)
 
     public init() {}
 }
@@ -51,6 +53,7 @@ struct QuernRequestContext: RequestContext {
 /// What the routes answer for: all models, and what is counted about them.
 struct Surface: Sendable {
     let models: ModelRegistry
+    let engines = EngineWatch()
     let limits: ServerLimits
     let version: String
     /// What the machine could do at most, when that was measured.

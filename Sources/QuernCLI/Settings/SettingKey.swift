@@ -23,6 +23,7 @@ enum SettingKey: String, CaseIterable, Sendable {
     case logLevel = "log_level"
     case memoryBudget = "memory_budget"
     case idleUnload = "idle_unload"
+    case drainTimeout = "drain_timeout"
 
     var variable: String { "QUERN_" + rawValue.uppercased() }
 
@@ -37,7 +38,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         case .maxSequences: .integer(1...256)
         case .logLevel: .choice(Logger.Level.allCases.map(\.rawValue))
         case .memoryBudget: .size
-        case .idleUnload: .duration
+        case .idleUnload, .drainTimeout: .duration
         }
     }
 }
