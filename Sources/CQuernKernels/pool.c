@@ -162,6 +162,7 @@ qk_pool *qk_pool_create(int threads) {
             qk_pool_destroy(pool);
             return NULL;
         }
+        pthread_setname_np(pool->handles[i], "quern.kernels");
         pool->threads = i + 1;  // no worker reads this before the first epoch
     }
     return pool;

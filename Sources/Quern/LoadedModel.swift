@@ -153,13 +153,19 @@ public final class LoadedModel: Sendable {
         try engine.logits(tokens: tokens, positions: positions)
     }
 
-    /// Finishes live requests, refuses new ones.
+    /// Finishes live requests, refuses waiting and new ones.
     public func drain() async { await engine.drain() }
+
+    /// Fails live requests and waiting ones, refuses new ones.
+    public func abandon() { engine.abandon() }
 
     /// Sequences computed together.
     public var sequenceLimit: Int { engine.info.maxSequences }
 
     public var statistics: EngineStatistics { engine.statistics }
+
+    /// Whether the engine gets on.
+    public var pulse: EnginePulse { engine.pulse }
 
     private func validate(_ request: TextRequest) throws(RequestError) {
         if let limit = request.maxTokens, limit < 0 {

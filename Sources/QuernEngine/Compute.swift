@@ -9,6 +9,7 @@ import QuernTensor
 final class Compute {
     let kernels: Kernels
     let pool: WorkerPool
+    let heartbeat: Heartbeat
     let maxTokens: Int
     let maxLogitRows: Int
     let activations: Activations
@@ -34,9 +35,10 @@ final class Compute {
 
     init(
         config: ModelConfig, instructionSet: InstructionSet, threads: Int, maxTokens: Int, maxLogitRows: Int,
-        precision: Precision
+        precision: Precision, heartbeat: Heartbeat
     ) throws(SystemError) {
         kernels = Kernels(instructionSet)
+        self.heartbeat = heartbeat
         pool = try WorkerPool(threads: threads)
         self.maxTokens = maxTokens
         self.maxLogitRows = maxLogitRows

@@ -63,6 +63,7 @@ final class Decoder {
     func forward(_ step: borrowing StepBatch, memory: SequenceMemory, compute: Compute) {
         embedding.lookUp(step, compute: compute)
         for layer in layers {
+            compute.heartbeat.beat()
             normalize(compute.hidden, layer.tokenNorm, rows: step.count, compute)
             switch layer.tokenMixer {
             case .attention(let attention): attention.forward(shape: shape, step: step, cache: memory.cache, compute: compute)

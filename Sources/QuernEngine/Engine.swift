@@ -4,6 +4,7 @@
 // thread; a forward pass blocks for milliseconds and must never occupy a thread of the concurrency pool.
 // Invariant: `submit` validates everything a client controls, so that the engine loop cannot fail for a client's reason.
 import Foundation
+import Glibc
 import QuernCheckpoint
 import QuernModel
 import QuernTensor
@@ -80,6 +81,7 @@ public struct EngineInfo: Sendable {
 public final class Engine: Sendable {
     public let info: EngineInfo
     private let inbox = EngineInbox()
+    private let heartbeat = Heartbeat()
     private let nextID = Atomic<UInt64>(1)
     private let permits: QueuePermits
     private let snapshot: StatisticsBox
@@ -94,11 +96,12 @@ public final class Engine: Sendable {
     ) throws {
         let snapshot = StatisticsBox()
         let stopped = ThreadExit()
-        let inbox = inbox
+        let (inbox, heartbeat) = (inbox, heartbeat)
         let ready = Handshake()
         let thread = Thread {
+            nameThread("quern.engine")
             do {
-                let loaded = try EngineLoader.load(checkpoint, options: options, progress: progress)
+                let loaded = try EngineLoader.load(checkpoint, options: options, heartbeat: heartbeat, progress: progress)
                 ready.succeed(loaded.info)
                 loaded.loop.run(inbox) { snapshot.set($0) }
             } catch {
@@ -106,7 +109,6 @@ public final class Engine: Sendable {
             }
             stopped.signal()
         }
-        thread.name = "quern.engine"
         thread.stackSize = 8 << 20
         thread.start()
         permits = QueuePermits(limit: options.queueLimit, ownerLimit: options.ownerQueueLimit)
@@ -165,11 +167,14 @@ public final class Engine: Sendable {
     /// Ends a request at the next step; its stream reports `finished(.cancelled, …)`.
     public func cancel(_ id: UInt64) { inbox.post(.cancel(id)) }
 
-    /// Finishes live sequences, refuses new ones and ends the thread; returns when it has ended.
+    /// Finishes live sequences, refuses waiting and new ones and ends the thread; returns when it has ended.
     public func drain() async {
         inbox.post(.drain)
         await stopped.wait()
     }
+
+    /// Fails whatever is live or waiting, and refuses what comes.
+    public func abandon() { inbox.post(.abandon) }
 
     /// Raw logits for `positions` of `tokens`, in ascending order of position. Needs an idle engine.
     public func logits(tokens: [TokenID], positions: Set<Int>) throws(EngineError) -> [[Float]] {
@@ -182,6 +187,9 @@ public final class Engine: Sendable {
         return try answer.wait()
     }
 
+    /// Whether the engine thread gets on, for whoever looks at it again and again.
+    public var pulse: EnginePulse { EnginePulse(count: heartbeat.count, isIdle: heartbeat.isResting && inbox.isEmpty) }
+
     /// The counters after the last step.
     public var statistics: EngineStatistics { snapshot.get() }
 
@@ -192,4 +200,12 @@ public final class Engine: Sendable {
             throw .tokenOutOfRange(index: index, token: token, tokenCount: size)
         }
     }
+}
+
+/// What `top -H` and debuggers call this thread. Foundation keeps a thread's name to itself.
+private func nameThread(_ name: String) {
+    let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { return }
+    _ = write(file, name, name.utf8.count)
+    close(file)
 }

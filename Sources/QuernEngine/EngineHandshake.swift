@@ -1,4 +1,4 @@
-// Small meeting points between the engine thread and its users: loaded, counted, ended.
+// Small meeting points between the engine thread and its users: loaded, alive, counted, ended.
 import Dispatch
 import Synchronization
 
@@ -19,6 +19,25 @@ final class Handshake: Sendable {
         arrival.wait()
         guard let result = outcome.withLock({ $0 }) else { throw EngineError.shuttingDown }
         return try result.get()
+    }
+}
+
+/// Counts what the engine thread gets done: every layer of a forward pass and every turn of the loop is a beat.
+final class Heartbeat: Sendable {
+    private let beats = Atomic<Int>(0)
+    private let resting = Atomic<Bool>(false)
+
+    var count: Int { beats.load(ordering: .relaxed) }
+    /// The thread has nothing to do, or had not when it last looked.
+    var isResting: Bool { resting.load(ordering: .acquiring) }
+
+    func beat() { beats.wrappingAdd(1, ordering: .relaxed) }
+
+    func rest(_ wait: () -> Void) {
+        resting.store(true, ordering: .releasing)
+        wait()
+        resting.store(false, ordering: .releasing)
+        beat()
     }
 }
 

@@ -6,7 +6,18 @@ enum EngineCommand: Sendable {
     case submit(Submission)
     case cancel(UInt64)
     case drain
+    /// Drain, and cut off what is live.
+    case abandon
     case logits(LogitsRequest)
+
+    /// Tells whoever waits for it that nobody will do it.
+    fileprivate func refuse() {
+        switch self {
+        case .submit(let submission): submission.sink.fail(.shuttingDown)
+        case .logits(let request): request.answer(.failure(.shuttingDown))
+        case .cancel, .drain, .abandon: break
+        }
+    }
 }
 
 /// A validated request on its way to the queue.
@@ -26,21 +37,36 @@ struct LogitsRequest: Sendable {
 }
 
 final class EngineInbox: Sendable {
-    private let commands = Mutex<[EngineCommand]>([])
+    /// Nil once the engine thread has ended.
+    private let commands = Mutex<[EngineCommand]?>([])
     private let arrival = DispatchSemaphore(value: 0)
 
     func post(_ command: EngineCommand) {
-        commands.withLock { $0.append(command) }
-        arrival.signal()
+        let isOpen = commands.withLock { list in
+            list?.append(command)
+            return list != nil
+        }
+        if isOpen { arrival.signal() } else { command.refuse() }
     }
 
     /// Everything posted since the last call, in order. Empty most of the time; then nothing is allocated.
     func takeAll() -> [EngineCommand] {
         commands.withLock { list in
-            guard !list.isEmpty else { return [] }
-            defer { list = [] }
-            return list
+            guard let taken = list, !taken.isEmpty else { return [] }
+            list = []
+            return taken
         }
+    }
+
+    var isEmpty: Bool { commands.withLock { $0?.isEmpty ?? true } }
+
+    /// Refuses what was posted and not taken, and everything from now on.
+    func close() {
+        let left = commands.withLock { list in
+            defer { list = nil }
+            return list ?? []
+        }
+        for command in left { command.refuse() }
     }
 
     /// Sleeps until a command arrives; may return early when commands were already taken.

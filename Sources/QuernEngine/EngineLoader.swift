@@ -12,7 +12,7 @@ struct EngineLoader {
     static let defaultContextLength = 8192
 
     static func load(
-        _ checkpoint: any Checkpoint, options: EngineOptions, progress: @escaping @Sendable (Double) -> Void
+        _ checkpoint: any Checkpoint, options: EngineOptions, heartbeat: Heartbeat, progress: @escaping @Sendable (Double) -> Void
     ) throws -> EngineLoader {
         let config = checkpoint.config
         guard let instructionSet = InstructionSet(options.instructionSet) else {
@@ -29,7 +29,7 @@ struct EngineLoader {
         let compute = try Compute(
             config: config, instructionSet: instructionSet, threads: threads,
             maxTokens: limits.prefillChunk + limits.maxSequences, maxLogitRows: max(16, limits.maxSequences),
-            precision: options.precision)
+            precision: options.precision, heartbeat: heartbeat)
         let loader = WeightLoader(checkpoint, precision: options.precision, bits: options.weightBits, threads: threads, progress: progress)
         let decoder = try Decoder(config: config, loader: loader, contextLength: contextLength)
 

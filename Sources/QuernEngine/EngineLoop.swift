@@ -34,8 +34,8 @@ final class EngineLoop {
     func run(_ inbox: EngineInbox, publish: (EngineStatistics) -> Void) {
         while true {
             if scheduler.isIdle {
-                if isDraining { return }
-                inbox.waitForCommand()
+                if isDraining { return inbox.close() }
+                compute.heartbeat.rest { inbox.waitForCommand() }
             }
             for command in inbox.takeAll() { handle(command) }
             admit()
@@ -55,7 +55,7 @@ final class EngineLoop {
         guard scheduler.waitingCount > 0 else { return }
         let now = clock.now
         while let late = scheduler.removeExpired(now: now) {
-            fail(late.sink, .queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
+            late.sink.fail(.queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
         }
         scheduler.admit(now: now, work: meter.total)
     }
@@ -63,13 +63,18 @@ final class EngineLoop {
     private func handle(_ command: EngineCommand) {
         switch command {
         case .submit(let submission):
-            guard !isDraining else { return fail(submission.sink, .shuttingDown) }
+            guard !isDraining else { return submission.sink.fail(.shuttingDown) }
             scheduler.enqueue(SequenceState(
                 submission, tokenCount: tokenCount, hiddenSize: decoder.config.hiddenSize, submitted: clock.now))
         case .cancel(let id):
             if let sequence = scheduler.remove(id: id) { finish(sequence, .cancelled) }
         case .drain:
+            admit()     // what there is room for counts as live
             isDraining = true
+            while let waiting = scheduler.removeUnstarted() { waiting.sink.fail(.shuttingDown) }
+        case .abandon:
+            isDraining = true
+            while let sequence = scheduler.removeAny() { sequence.sink.fail(.shuttingDown) }
         case .logits(let request):
             request.answer(computeLogits(request))
         }
@@ -93,7 +98,7 @@ final class EngineLoop {
             guard let outcome = sequence.outcome else { return false }
             switch outcome {
             case .finished(let reason): finish(sequence, reason)
-            case .failed(let error): fail(sequence.sink, error)
+            case .failed(let error): sequence.sink.fail(error)
             }
             totals.promptTokens += sequence.request.prompt.count
             totals.cachedTokens += sequence.usage().cachedTokens
@@ -117,11 +122,6 @@ final class EngineLoop {
     private func finish(_ sequence: SequenceState, _ reason: FinishReason) {
         sequence.sink.yield(.finished(reason, sequence.usage(), sequence.timings(now: clock.now, work: meter.total)))
         sequence.sink.finish()
-    }
-
-    private func fail(_ sink: GenerationSink, _ error: EngineError) {
-        sink.yield(.failed(error))
-        sink.finish()
     }
 
     private func statistics() -> EngineStatistics {

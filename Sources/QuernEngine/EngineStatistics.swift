@@ -20,3 +20,10 @@ public struct EngineStatistics: Sendable, Equatable {
 
     public init() {}
 }
+
+/// A sign of life. An engine that is not idle and whose count stays the same has stopped.
+public struct EnginePulse: Sendable, Equatable {
+    public let count: Int
+    /// Nothing to do.
+    public let isIdle: Bool
+}

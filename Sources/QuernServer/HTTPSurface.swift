@@ -44,7 +44,18 @@ struct HTTPSurface: Sendable {
                     maxHeaderFieldCount: limits.headerCount)))
     }
 
-    func prepare(_ channel: any Channel) -> EventLoopFuture<Connection> { http.setup(channel: channel, logger: logger.quieter) }
+    func prepare(_ channel: any Channel) -> EventLoopFuture<Connection> {
+        http.setup(channel: channel, logger: logger.quieter).flatMapThrowing { [logger] connection in
+            do {
+                try ConnectionGuard.addRules(to: channel.pipeline.syncOperations)
+            } catch {
+                logger.critical("no connection can be served: the rules do not fit the library", metadata: ["error": "\(error)"])
+                throw error
+            }
+            return connection
+        }
+    }
+
     func serve(_ connection: Connection) async { await http.handle(value: connection, logger: logger.quieter) }
 }
 

@@ -1,6 +1,7 @@
 // The daemon: both sockets over one event loop, from ready to drained.
 //
 // Invariant: the sockets have names only while the endpoint's lock is held; the names go before the lock does.
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -26,7 +27,7 @@ public enum QuernServer {
         DescriptorLimit.raise()
         // One loop is ample for a local daemon and leaves the processors to the kernels.
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let signals = try StopSignals()     // before anybody can connect and think us ready
+        let signals = try CaughtSignals([SIGTERM, SIGINT])     // before anybody can connect and think us ready
         let pageListener = try page?.listen()
         let listeners = try endpoint.listen()
         let registry = ModelRegistry(models, budget: memoryBudget, logger: logger)
@@ -59,26 +60,33 @@ public enum QuernServer {
         let services: [(any Service)?] = [http, pipe, browser, watch, readiness, batches]
         let together = Together(services: services.compactMap { $0 })
         var configuration = ServiceGroupConfiguration(services: [together], logger: logger.quieter)
-        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        // A last second for what is left of answers that were cut off.
+        configuration.maximumGracefulShutdownDuration = limits.drainTimeout + .seconds(1)
         let running = ServiceGroup(configuration: configuration)
-        signals.forward { count in
+        signals.forward { number, count in
             guard count == 1 else {
                 listeners.unlink()
                 endpoint.close()
-                return true
+                _exit(128 + number)
             }
             logger.notice("draining")
             notifier.stopping()
             Task { await running.triggerGracefulShutdown() }
-            return false
+            Task { await registry.drain(within: limits.drainTimeout) }
         }
-        // Until the last answer: the event loop that serves everybody has to take part.
-        let pulse = Task { await notifier.keepAlive { try await group.any().submit {}.get() } }
+        let watching = Task { await surface.engines.run(registry, logger: logger) }
+        // Until the last answer: the event loop that serves everybody has to take part, and the engines have to get on.
+        let pulse = Task {
+            await notifier.keepAlive {
+                (try? await group.any().submit {}.get()) != nil && surface.engines.stalled.isEmpty
+            }
+        }
         let outcome = await Result { try await running.run() }
+        watching.cancel()
         pulse.cancel()
         listeners.unlink()
         try await group.shutdownGracefully()        // what still is connected has had its time
-        await registry.drain()
+        await registry.drain(within: .zero)
         withExtendedLifetime(signals) {}
         try outcome.get()
     }

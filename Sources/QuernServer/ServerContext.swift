@@ -26,6 +26,8 @@ public struct ServerLimits: Sendable {
     public var pingInterval = Duration.seconds(10)
     public var pipeIdleTimeout = Duration.seconds(10)
     public var batches = BatchLimits()
+    /// How long live requests may take once the daemon was told to end.
+    public var drainTimeout = Duration.seconds(30)
 
     public init() {}
 }
@@ -70,6 +72,7 @@ struct QuernRequestContext: RequestContext {
 /// What the routes answer for: all models, and what is counted about them.
 struct Surface: Sendable {
     let models: ModelRegistry
+    let engines = EngineWatch()
     let limits: ServerLimits
     let version: String
     /// The device in use: the one that was named, else this host once it was measured.

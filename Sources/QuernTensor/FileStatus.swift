@@ -14,9 +14,12 @@ public struct FileStatus: Sendable, Equatable {
     public let inode: UInt64
 
     /// Nil when there is nothing at `path`, or it cannot be examined (`errno` says why).
-    public init?(path: String, followsLinks: Bool = true) {
+    ///
+    /// - Parameter directory: where a relative path begins, as an open descriptor; the empty path is the directory itself.
+    public init?(path: String, followsLinks: Bool = true, in directory: Int32 = AT_FDCWD) {
         var info = stat()
-        guard (followsLinks ? stat(path, &info) : lstat(path, &info)) == 0 else { return nil }
+        let flags = (followsLinks ? 0 : AT_SYMLINK_NOFOLLOW) | (path.isEmpty ? Self.emptyPath : 0)
+        guard fstatat(directory, path, &info, flags) == 0 else { return nil }
         isDirectory = info.st_mode & S_IFMT == S_IFDIR
         isSocket = info.st_mode & S_IFMT == S_IFSOCK
         isRegularFile = info.st_mode & S_IFMT == S_IFREG
@@ -26,4 +29,7 @@ public struct FileStatus: Sendable, Equatable {
         deviceID = UInt64(info.st_dev)
         inode = UInt64(info.st_ino)
     }
+
+    /// `AT_EMPTY_PATH`, which Glibc's module does not export.
+    private static let emptyPath: Int32 = 0x1000
 }

@@ -1,6 +1,7 @@
 // Started by systemd: sockets passed as descriptors, and messages about readiness.
 import Foundation
 import Glibc
+import QuernJSON
 import TestSupport
 import Testing
 
@@ -58,6 +59,75 @@ import Testing
         #expect(isReady && (pid == nil ? signs >= 5 : signs == 0))
         kill(daemon.pid, SIGTERM)
         #expect(daemon.wait() == 0)
+    }
+
+    /// An engine that does nothing although it has work: the health says so, and the manager hears no sign of life until it goes on.
+    @Test(.enabled(if: ThreadHold.isPossible, "needs python3")) func anEngineThatHangsIsNoticed() throws {
+        let first = try UnixListener(folder.path("a"))
+        let notices = try UnixListener(folder.path("notify"), type: SOCK_DGRAM)
+        let environment = ["LISTEN_FDS": "1", "NOTIFY_SOCKET": folder.path("notify"), "WATCHDOG_USEC": "400000"]
+        let daemon = try start([first.descriptor], environment: environment)
+        defer { kill(daemon.pid, SIGKILL) }
+        while let notice = notices.receive(), !notice.hasPrefix("READY=1") {}
+        func health() throws -> HTTPAnswer {
+            let connection = try UnixConnection(first.path)
+            try connection.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))
+            return try HTTPAnswer(connection.readToEnd())
+        }
+        let hold = try ThreadHold("quern.engine", of: daemon.pid)
+        for _ in 0..<30 { #expect(notices.receive() == "WATCHDOG=1") }
+        #expect(try health().status == 200, "an engine without work is well")
+        let request = try UnixConnection(first.path)
+        let body = #"{"prompt":"abc","max_tokens":4}"#
+        try request.send(Array(
+            "POST /v1/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
+        var answer = try health()
+        for _ in 0..<100 where answer.status == 200 {
+            #expect(notices.receive() != nil)
+            answer = try health()
+        }
+        #expect(answer.status == 503 && answer.error["code"] == "engine_stalled", "\(answer.json.serialized())")
+        var signs = 0
+        while signs < 50, notices.receive() != nil { signs += 1 }
+        #expect(signs < 50, "the manager still hears that the daemon lives")
+        hold.end()
+        #expect(try HTTPAnswer(request.readToEnd()).status == 200)
+        #expect(notices.receive() == "WATCHDOG=1")
+        #expect(try health().status == 200)
+        kill(daemon.pid, SIGTERM)
+        #expect(daemon.wait() == 0)
+    }
+
+    /// The real thing that passes sockets on.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-socket-activate"), "needs systemd-socket-activate"))
+    func systemdPassesTheSockets() throws {
+        let (http, pipe) = (folder.path("h.sock"), folder.path("p.sock"))
+        let daemon = Process()
+        daemon.executableURL = URL(filePath: "/usr/bin/systemd-socket-activate")
+        daemon.arguments = [
+            "-l", http, "-l", pipe, "--fdname=http:pipe", QuernBinary.path, "serve", QuernBinary.tinyChat, "--threads", "1",
+        ]
+        daemon.environment = QuernBinary.cleanEnvironment([:])
+        daemon.standardError = FileHandle.nullDevice
+        try daemon.run()
+        for _ in 0..<500 where !FileManager.default.fileExists(atPath: pipe) { usleep(20_000) }
+        // The first connection starts the daemon and waits for it.
+        var status = 503
+        for _ in 0..<500 where status == 503 {
+            let connection = try UnixConnection(http)
+            try connection.send(Array("GET /health HTTP/1.1\r\nHost: l\r\nConnection: close\r\n\r\n".utf8))
+            status = try HTTPAnswer(connection.readToEnd()).status
+            usleep(20_000)
+        }
+        #expect(status == 200)
+        let prompt = try UnixConnection(pipe)
+        try prompt.send(Array("#quern {\"max_tokens\": 3}\nhello".utf8))
+        prompt.finishSending()
+        #expect(!String(decoding: try prompt.readToEnd(), as: UTF8.self).hasPrefix("quern: "))
+        daemon.terminate()
+        daemon.waitForEnd()
+        #expect(daemon.terminationStatus == 0)
+        #expect(FileManager.default.fileExists(atPath: http) && FileManager.default.fileExists(atPath: pipe), "they are systemd's")
     }
 
     @Test func wrongDescriptorsAreRefused() throws {

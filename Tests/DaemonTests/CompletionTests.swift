@@ -165,6 +165,22 @@ import Testing
         #expect(daemon.stop() == 0)
     }
 
+    /// More than a user may queue: the ones too many are told to come back, the others are answered.
+    @Test func aFullQueueIsSaid() throws {
+        let daemon = try TestDaemon(arguments: ["--context", "256", "--max-sequences", "1"])
+        let body = #"{"prompt":"abc","max_tokens":100,"ignore_eos":true,"temperature":0}"#
+        let connections = try (0..<200).map { _ in
+            let connection = try UnixConnection(daemon.socket)
+            try connection.send(Array(
+                "POST /v1/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
+            return connection
+        }
+        let answers = try connections.map { try HTTPAnswer($0.readToEnd()) }
+        let refused = answers.filter { $0.status != 200 }
+        #expect(!refused.isEmpty && answers.count - refused.count >= 128)
+        #expect(refused.allSatisfy { $0.status == 429 && $0.error["code"] == "user_queue_full" && $0.head.lowercased().contains("retry-after") })
+    }
+
     /// Half-close after the request is not leaving.
     @Test func halfCloseIsNotLeaving() throws {
         let connection = try UnixConnection(daemon.socket)

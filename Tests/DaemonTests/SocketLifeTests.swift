@@ -117,6 +117,36 @@ import Testing
         daemon.process.waitForEnd()
     }
 
+    /// Somebody exchanges the directory for a link to one that everybody can write, over and over, while daemons start: they serve where
+    /// they looked, or not at all.
+    @Test func aDirectoryThatIsExchanged() throws {
+        let folder = try TemporaryFolder()
+        let (ours, away, theirs) = (folder.path("ours"), folder.path("away"), folder.path("theirs"))
+        mkdir(theirs, 0o700)
+        chmod(theirs, 0o777)
+        mkdir(ours, 0o700)
+        let attack = Thread {
+            while !Thread.current.isCancelled {
+                rename(ours, away)
+                symlink(theirs, ours)
+                usleep(20)
+                unlink(ours)
+                rename(away, ours)
+                usleep(20)
+            }
+        }
+        attack.start()
+        defer { attack.cancel() }
+        for _ in 0..<40 {
+            let daemon = try RunningQuern(["serve", QuernBinary.tinyChat, "--socket", ours + "/q.sock", "--threads", "1"])
+            let isServing = daemon.waitForLog("ready")
+            if daemon.process.isRunning { kill(daemon.process.processIdentifier, SIGKILL) }
+            daemon.process.waitForEnd()
+            #expect(isServing || daemon.process.terminationStatus == 78, "\(daemon.log)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: theirs) == [])
+        }
+    }
+
     /// A name that was taken away is reported, and a successor's is not removed.
     @Test func lostNamesAreReportedAndSuccessorsStay() throws {
         let folder = try TemporaryFolder()
@@ -237,6 +267,8 @@ import Testing
     }
 
     /// More connections than descriptors: the daemon lives through it, and serves again when some are free.
+    ///
+    /// Streams that are open go on meanwhile.
     @Test func exhaustedDescriptors() throws {
         let folder = try TemporaryFolder()
         let socket = folder.path("q.sock")
@@ -244,8 +276,17 @@ import Testing
             ["serve", QuernBinary.tinyChat, "--threads", "1", "--socket", socket, "--pipe-socket", folder.path("q.pipe")],
             shell: "ulimit -n 64")
         #expect(daemon.waitForLog("ready"))
+        let stream = try UnixConnection(socket)
+        let body = #"{"messages":[{"role":"user","content":"go"}],"max_tokens":200,"ignore_eos":true,"stream":true}"#
+        try stream.send(Array(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
+        _ = try stream.readSome()
         var idle: [UnixConnection] = []
         for _ in 0..<500 { idle.append(try UnixConnection(socket)) }
+        #expect(daemon.waitForLog("cannot accept connections"))
+        #expect(String(decoding: try stream.readToEnd(), as: UTF8.self).contains("data: [DONE]"))
+        idle.append(try UnixConnection(socket))     // takes the stream's descriptor
+        usleep(300_000)
         let before = processorTicks(daemon)
         usleep(1_000_000)
         #expect(daemon.process.isRunning)

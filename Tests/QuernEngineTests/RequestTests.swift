@@ -79,6 +79,65 @@ import Testing
         #expect(count == 30)
     }
 
+    /// One runs, many wait: those are told at once that they wait for nothing.
+    @Test func drainRefusesWhatWaits() async throws {
+        var options = EngineOptions()
+        options.maxSequences = 1
+        let engine = try Engine(try Fixtures.checkpoint("tiny-llama"), options: options)
+        let streams = try (0..<60).map { try engine.submit(request([1, TokenID($0)], max: 500)).events }
+        for await _ in streams[0] { break }     // one has been started
+        await engine.drain()
+        var ends: [EngineError?] = []
+        for stream in streams[1...] { ends.append(await Self.end(of: stream)) }
+        // Those that had begun have ended as ever; behind them nothing was begun.
+        #expect(ends.last == .shuttingDown && ends.allSatisfy { $0 == nil || $0 == .shuttingDown })
+        #expect(engine.statistics.finishedSequences == 1 + ends.count { $0 == nil })
+        // Nobody is there any more; nothing waits for ever.
+        #expect(await Self.end(of: try engine.submit(request([1])).events) == .shuttingDown)
+    }
+
+    @Test func abandonFailsEverything() async throws {
+        var options = EngineOptions()
+        options.maxSequences = 1
+        let engine = try Engine(try Fixtures.checkpoint("tiny-llama"), options: options)
+        let streams = try (0..<2).map { _ in try engine.submit(request([1], max: nil)).events }
+        engine.abandon()
+        for stream in streams { #expect(await Self.end(of: stream) == .shuttingDown) }
+        await engine.drain()
+    }
+
+    private static func end(of events: AsyncStream<GenerationEvent>) async -> EngineError? {
+        for await event in events { if case .failed(let error) = event { return error } }
+        return nil
+    }
+
+    /// An owner who has all slots makes room for one who has none; the interrupted answer stays what it was.
+    @Test func nobodyTakesAllSlots() async throws {
+        var options = EngineOptions()
+        options.maxSequences = 2
+        let engine = try Engine(try Fixtures.checkpoint("tiny-llama"), options: options)
+        var long = request([3, 1, 4], max: 200)
+        long.domain = CacheDomain(owner: 1, salt: [])
+        long.priority = .interactive
+        let alone = try await complete(engine, long.prompt, count: 200)
+        let streams = try (0..<60).map { _ in try engine.submit(long).events }
+        var first = streams[1].makeAsyncIterator()
+        _ = await first.next()
+        var other = request([2, 7], max: 2)
+        other.domain = CacheDomain(owner: 2, salt: [])
+        for await _ in try engine.submit(other).events {}
+        #expect(engine.statistics.preemptions == 1)
+        #expect(engine.statistics.finishedSequences < 55, "the other one did not wait for all")
+        for (index, stream) in streams.enumerated() where index != 1 {
+            var tokens: [TokenID] = []
+            for await event in stream { if case .token(let token) = event { tokens.append(token) } }
+            #expect(tokens == alone)
+        }
+        var tokens: [TokenID] = []
+        while let event = await first.next() { if case .token(let token) = event { tokens.append(token) } }
+        #expect(tokens == alone)
+    }
+
     @Test func unknownInstructionSetIsNamed() throws {
         var options = EngineOptions()
         options.instructionSet = "mmx"

@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 
 public final class UnixConnection {
-    private var descriptor: Int32
+    public private(set) var descriptor: Int32
 
     public init(_ path: String, timeout: Int = 60) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)

@@ -67,12 +67,11 @@ PROBES = [
     ("chunk size ended by bare CR", "7.1", chunked(b"f\r" + BODY + b"\r\n0\r\n\r\n", b"") + SMUGGLED, REFUSED),
     ("bare LF in a chunk extension", "7.1.1", chunked(b"f;a\n" + BODY + b"\r\n0\r\n\r\n", b"") + SMUGGLED, REFUSED),
     ("chunk extension", "7.1.1", chunked(b'f;a=b;c="d"\r\n' + BODY + b"\r\n0\r\n\r\n"), {200}),
-    # A limit "ought" to be there; the daemon keeps nothing of it, and its clock for slow bodies runs.
-    ("chunk extension of a mebibyte", "7.1.1", chunked(b"f;" + b"a" * (1 << 20) + b"\r\n" + BODY + b"\r\n0\r\n\r\n"), {200, 400, 413, 431, None}),
+    ("chunk extension of a mebibyte", "7.1.1", chunked(b"f;" + b"a" * (1 << 20) + b"\r\n" + BODY + b"\r\n0\r\n\r\n"), REFUSED),
     ("sizes with leading zeros", "7.1", chunked(b"000f\r\n" + BODY + b"\r\n000\r\n\r\n"), {200, 400}),
     ("trailer field", "7.1.2", chunked(b"f\r\n" + BODY + b"\r\n0\r\nX: 1\r\n\r\n"), {200}),
     ("trailer that is no field", "7.1.2", chunked(b"f\r\n" + BODY + b"\r\n0\r\nno field\r\n\r\n", b"") + SMUGGLED, REFUSED),
-    ("trailers of a mebibyte", "7.1.2", chunked(b"f\r\n" + BODY + b"\r\n0\r\n" + b"X: 1\r\n" * 170_000 + b"\r\n"), {200, 400, 413, 431, None}),
+    ("trailers of a mebibyte", "7.1.2", chunked(b"f\r\n" + BODY + b"\r\n0\r\n" + b"X: 1\r\n" * 170_000 + b"\r\n"), {400, 431}),
     ("one byte to a chunk", "7.1", chunked(b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"), {200}),
     ("no length and bytes after", "6.3", post(CLOSE), {400, 411, 415}),
     # Header fields
@@ -107,8 +106,10 @@ PROBES = [
     ("bare LF after the request line", "2.2", b"GET /health HTTP/1.1\nHost: l\r\n\r\n" + SMUGGLED, {400, 505}),
     ("bare CR in the request line", "2.2", b"GET /health\r HTTP/1.1\r\nHost: l\r\n\r\n" + SMUGGLED, REFUSED),
     ("empty lines before", "2.2", b"\r\n\r\n" + get(), {200, 400}),
-    # Splitting at any white space is allowed, if not recommended.
-    ("two spaces", "3", b"GET  /health HTTP/1.1\r\nHost: l\r\n" + CLOSE + b"\r\n", {200, 400}),
+    # Splitting at any white space would be allowed.
+    ("two spaces before the target", "3", b"GET  /health HTTP/1.1\r\nHost: l\r\n\r\n" + SMUGGLED, REFUSED),
+    ("two spaces before the version", "3", b"GET /health  HTTP/1.1\r\nHost: l\r\n\r\n" + SMUGGLED, REFUSED),
+    ("two spaces in a field", "5", get(b"Host: l\r\nX:  a  b\r\n" + CLOSE), {200}),
     ("tab for space", "3", b"GET\t/health\tHTTP/1.1\r\nHost: l\r\n\r\n" + SMUGGLED, REFUSED),
     ("space at the end", "3", b"GET /health HTTP/1.1 \r\nHost: l\r\n\r\n" + SMUGGLED, {400, 505}),
     ("space in the target", "3.2", b"GET /health x HTTP/1.1\r\nHost: l\r\n\r\n" + SMUGGLED, REFUSED),

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Glibc
 import QuernJSON
+import QuernServer
 import Synchronization
 
 /// A conversation at the terminal.
@@ -42,10 +43,11 @@ struct Chat: AsyncParsableCommand {
         if isTerminal { Terminal.note("\(service.modelID); /help lists commands, Ctrl-D leaves") }
         let lines = RecordReader()
         let answering = CurrentAnswer()
-        let interrupt = Interrupt {
+        let interrupts = try CaughtSignals([SIGINT])
+        interrupts.forward { _, _ in
             if !answering.cancel() { Terminal.write("\n(Ctrl-D or /exit leaves)\n> ") }
         }
-        defer { withExtendedLifetime(interrupt) {} }
+        defer { withExtendedLifetime(interrupts) {} }
         while let message = try await Self.message(lines, prompts: isTerminal) {
             switch message.prefix(while: { !$0.isWhitespace }) {
             case "/exit", "/quit": return

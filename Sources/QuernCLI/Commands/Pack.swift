@@ -4,6 +4,7 @@ import Quern
 import QuernCheckpoint
 import QuernEngine
 import QuernJSON
+import QuernServer
 import QuernTensor
 
 extension GroupSize: ExpressibleByArgument {
@@ -73,8 +74,9 @@ struct Pack: ParsableCommand {
         options.name = ((output as NSString).lastPathComponent as NSString).deletingPathExtension
         if let receiptCorpus { options.corpusFigures = try figures(checkpoint, corpus: receiptCorpus) }
         let flag = InterruptFlag()
-        let interrupt = Interrupt { flag.set() }
-        defer { withExtendedLifetime(interrupt) {} }
+        let interrupts = try CaughtSignals([SIGINT])
+        interrupts.forward { _, _ in flag.set() }
+        defer { withExtendedLifetime(interrupts) {} }
         let bar = ProgressBar("packing")
         let started = ContinuousClock.now
         let report = try Packer.pack(

@@ -24,6 +24,7 @@ enum SettingKey: String, CaseIterable, Sendable {
     case memoryBudget = "memory_budget"
     case idleUnload = "idle_unload"
     case stateDir = "state_dir"
+    case drainTimeout = "drain_timeout"
 
     var variable: String { "QUERN_" + rawValue.uppercased() }
 
@@ -39,7 +40,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         case .maxSequences: .integer(1...256)
         case .logLevel: .choice(Logger.Level.allCases.map(\.rawValue))
         case .memoryBudget: .size
-        case .idleUnload: .duration
+        case .idleUnload, .drainTimeout: .duration
         }
     }
 }

@@ -1,7 +1,8 @@
 // Requests that wait for a slot, and whose turn it is.
 //
-// Order: priority class, where waiting raises a request by one class per `ageing`; then the owner with the fewest running
-// sequences; then first come, first served. Invariant: a sequence that was interrupted comes before everything of its class.
+// Order: an owner who runs nothing beside others who do; then the priority class, where waiting raises a request by one class per
+// `ageing`; then the owner with the fewest running sequences; then first come, first served. Invariant: a sequence that was
+// interrupted comes before everything of its class.
 import DequeModule
 
 /// How urgent a request is.
@@ -31,8 +32,9 @@ struct AdmissionQueue {
         let shares = Dictionary(running.map { ($0.request.domain.owner, 1) }, uniquingKeysWith: +)
         var best: (index: Int, rank: Int, share: Int)?
         for (index, sequence) in waiting.enumerated() {
-            let rank = Self.rank(sequence, now: now)
             let share = shares[sequence.request.domain.owner] ?? 0
+            let isLeftOut = share == 0 && !running.isEmpty && sequence.request.priority > .batch
+            let rank = Self.rank(sequence, now: now) + (isLeftOut ? Priority.allCases.count : 0)
             if let best, (best.rank, -best.share) >= (rank, -share) { continue }
             best = (index, rank, share)
         }
@@ -50,6 +52,13 @@ struct AdmissionQueue {
         let index = waiting.firstIndex { $0.request.priority > .batch && $0.started == nil && now - $0.submitted > limit }
         return index.map { waiting.remove(at: $0) }
     }
+
+    /// Takes out the first request that was never started.
+    mutating func removeUnstarted() -> SequenceState? {
+        waiting.firstIndex { $0.started == nil }.map { waiting.remove(at: $0) }
+    }
+
+    mutating func removeFirst() -> SequenceState? { waiting.popFirst() }
 
     private static func rank(_ sequence: SequenceState, now: ContinuousClock.Instant) -> Int {
         let aged = Int((now - sequence.submitted) / ageing)

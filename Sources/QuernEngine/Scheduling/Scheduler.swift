@@ -63,7 +63,7 @@ struct Scheduler: ~Copyable {
     mutating func admit(now: ContinuousClock.Instant, work: EngineWork) {
         while !isBlocked, let index = queue.next(now: now, running: running) {
             if start(index, now: now, work: work) { continue }
-            guard let victim = victim(for: queue[index].request.priority) else {
+            guard let victim = victim(for: queue[index].request) else {
                 isBlocked = true
                 return
             }
@@ -72,10 +72,15 @@ struct Scheduler: ~Copyable {
         }
     }
 
-    /// The running sequence to interrupt for a request of class `priority`: the batch one that started last.
-    private func victim(for priority: Priority) -> Int? {
-        guard priority > .batch else { return nil }
-        return running.lastIndex { $0.request.priority == .batch }
+    /// The running sequence to interrupt for `request`: the batch one that started last; without one, and for an owner who runs
+    /// nothing, the last of whoever runs most. Nobody waits because others came first with more.
+    private func victim(for request: GenerationRequest) -> Int? {
+        guard request.priority > .batch else { return nil }
+        if let index = running.lastIndex(where: { $0.request.priority == .batch }) { return index }
+        let shares = Dictionary(running.map { ($0.request.domain.owner, 1) }, uniquingKeysWith: +)
+        guard shares[request.domain.owner] == nil, let most = shares.max(by: { $0.value < $1.value }), most.value > 1
+        else { return nil }
+        return running.lastIndex { $0.request.domain.owner == most.key }
     }
 
     private mutating func start(_ index: Int, now: ContinuousClock.Instant, work: EngineWork) -> Bool {
@@ -108,6 +113,14 @@ struct Scheduler: ~Copyable {
     /// Takes out the first request that has waited longer than the limit.
     mutating func removeExpired(now: ContinuousClock.Instant) -> SequenceState? {
         queue.removeExpired(now: now, limit: limits.queueTimeout)
+    }
+
+    /// Takes out the first request that was never started.
+    mutating func removeUnstarted() -> SequenceState? { queue.removeUnstarted() }
+
+    /// Takes out any sequence, running or waiting; nil when there is none.
+    mutating func removeAny() -> SequenceState? {
+        running.isEmpty ? queue.removeFirst() : vacate(running.count - 1)
     }
 
     /// Fills `step` with one token of every decoding sequence and a chunk of prompt tokens.

@@ -82,3 +82,10 @@ private func milliseconds(_ duration: Duration) -> Double { duration / .millisec
 
 /// Where a sequence's events go. Delivery may allocate; it happens after a step, never inside one.
 typealias GenerationSink = AsyncStream<GenerationEvent>.Continuation
+
+extension GenerationSink {
+    func fail(_ error: EngineError) {
+        yield(.failed(error))
+        finish()
+    }
+}

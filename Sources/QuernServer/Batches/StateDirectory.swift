@@ -38,8 +38,9 @@ public struct StateDirectory: Sendable {
             throw StateError(description: "\(path): cannot be created")
         }
         do throws(SocketError) {
-            try SocketEndpoint.prepareDirectory(path)
-            try SocketEndpoint.prepareDirectory(batches)
+            // As private as the sockets' own, and made in the same way.
+            _ = try SocketDirectory(private: path)
+            _ = try SocketDirectory(private: batches)
         } catch {
             throw StateError(description: error.description)
         }

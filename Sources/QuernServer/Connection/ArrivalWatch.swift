@@ -3,12 +3,12 @@ import NIOCore
 
 final class ArrivalWatch: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    private let onArrival: () -> Void
+    private let onArrival: (ByteBufferView) -> Void
 
-    init(_ onArrival: @escaping () -> Void) { self.onArrival = onArrival }
+    init(_ onArrival: @escaping (ByteBufferView) -> Void) { self.onArrival = onArrival }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        onArrival()
+        onArrival(unwrapInboundIn(data).readableBytesView)
         context.fireChannelRead(data)
     }
 }

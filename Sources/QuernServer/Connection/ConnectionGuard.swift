@@ -29,6 +29,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isCounted = false
     private var isOver = false
     private var incoming = Incoming.nothing
+    private var requestLine = RequestLineRule()
+    /// Bytes of a body's frames since its last byte: chunk extensions and trailers.
+    private var framingBytes = 0
+    /// While the handler is in its pipeline.
+    private var context: ChannelHandlerContext?
     /// Requests whose head came and whose answer is not written.
     private var unanswered = 0
     private var lastEnd = NIODeadline.now()
@@ -45,13 +50,21 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Life
 
+    /// Adds what has to see a guarded connection's bytes before the decoder does, and its heads before their conversion.
+    ///
+    /// - Throws: when the pipeline is not the one that this was written for.
+    static func addRules(to pipeline: ChannelPipeline.SynchronousOperations) throws {
+        let guarding = try pipeline.handler(type: ConnectionGuard.self)
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+        try pipeline.addHandler(HeadRules(), position: .after(decoder))
+        try pipeline.addHandler(ArrivalWatch { guarding.arrived($0) }, position: .first)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        try? context.pipeline.syncOperations.addHandler(
-            ArrivalWatch { bound.value.0.bytesArrived(bound.value.1) }, position: .first)
-        if let decoder = try? context.pipeline.syncOperations.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self) {
-            try? context.pipeline.syncOperations.addHandler(HeadRules(), position: .after(decoder))
-        }
         PeerCredentials.of(context.channel).whenSuccess { peer in
             let (guarding, context) = bound.value
             guarding.connection.peer = peer
@@ -73,13 +86,28 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Requests
 
-    private func bytesArrived(_ context: ChannelHandlerContext) {
-        guard case .nothing = incoming else { return }
-        incoming = .head(since: .now())
-        arm(context)
+    /// Bytes came that nobody has read yet.
+    private func arrived(_ bytes: ByteBufferView) {
+        guard let context, failure == nil else { return }
+        switch incoming {
+        case .nothing, .head:
+            if case .nothing = incoming {
+                incoming = .head(since: .now())
+                arm(context)
+            }
+            if !requestLine.allows(bytes) { fail(.invalid(nil, RequestLineRule.problem, code: "invalid_http"), context) }
+        case .body:
+            // What came before these bytes and was none of the body.
+            guard framingBytes <= limits.headerBytes else {
+                let problem = "the body's chunk extensions or trailers exceed the limit of \(limits.headerBytes) bytes"
+                return fail(.invalid(nil, problem, code: "invalid_http"), context)
+            }
+            framingBytes += bytes.count
+        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard failure == nil else { return }
         let now = NIODeadline.now()
         switch unwrapInboundIn(data) {
         case .head(let head):
@@ -93,10 +121,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
             }
             incoming = .body(since: now, last: now, bytes: 0)
+            framingBytes = 0
             unanswered += 1
         case .body(let buffer):
             if case .body(let since, _, let bytes) = incoming {
                 incoming = .body(since: since, last: now, bytes: bytes + buffer.readableBytes)
+                framingBytes = 0
             }
         case .end:
             incoming = .nothing
@@ -113,7 +143,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if failure != nil { return }        // what follows bytes that are not HTTP
         guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
-        failure = APIError(error)
+        fail(APIError(error), context)
+    }
+
+    /// Nothing that comes from now on is a request; this is said after the requests before it are answered.
+    private func fail(_ error: APIError, _ context: ChannelHandlerContext) {
+        failure = error
         timer?.cancel()
         // A request whose body broke off has no answer of its own.
         if case .body = incoming, unanswered > 0 { unanswered -= 1 }

@@ -67,7 +67,8 @@ extension Response {
             self.init(status: HTTPResponse.Status(code: error.status), error.json)
         }
         if error.status == 503 || error.status == 429 { headers[.retryAfter] = "1" }
-        // The rest of such a request is not read.
-        if [413, 414].contains(error.status) || error.code == "invalid_http" { headers[.connection] = "close" }
+        // The rest of such a request is not read, or nothing comes after it.
+        let isLast = [413, 414].contains(error.status) || error.code == "invalid_http" || error.code == "shutting_down"
+        if isLast { headers[.connection] = "close" }
     }
 }

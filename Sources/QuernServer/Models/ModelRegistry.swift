@@ -80,7 +80,7 @@ actor ModelRegistry {
     nonisolated let budget: Int
     private let logger: Logger
     private let clock = ContinuousClock()
-    private var isDraining = false
+    private let draining = Atomic<Bool>(false)
     private let ready = Atomic<Bool>(false)
 
     /// - Parameter specifications: at least one, with distinct names; the first is used by requests that name no model.
@@ -101,6 +101,8 @@ actor ModelRegistry {
 
     /// Whether everything that is loaded at start was loaded.
     nonisolated var isReady: Bool { ready.load(ordering: .acquiring) }
+    /// No request is taken any more.
+    nonisolated var isDraining: Bool { draining.load(ordering: .acquiring) }
 
     /// Loads what is to be loaded at start.
     /// - Throws: what loading throws.
@@ -281,18 +283,25 @@ actor ModelRegistry {
         }
     }
 
-    /// Refuses new requests, finishes live ones and unloads everything.
-    func drain() async {
-        isDraining = true
+    /// Refuses waiting requests and new ones, finishes live ones and unloads everything.
+    /// - Parameter limit: how long live requests may take; then they are cut off.
+    func drain(within limit: Duration) async {
+        draining.store(true, ordering: .releasing)
+        let live = entries.compactMap { entry -> LoadedModel? in
+            if case .loaded(let model) = entry.state { model } else { nil }
+        }
+        let cut = Task {
+            try await Task.sleep(for: limit)
+            for model in live { model.abandon() }
+        }
+        defer { cut.cancel() }
+        for index in entries.indices { _ = unload(index) }      // all at once: none waits for another's requests
         for index in entries.indices {
-            switch entries[index].state {
-            case .unloaded: break
-            case .loading(let task):
+            if case .loading(let task) = entries[index].state {
                 _ = try? await task.value
-                await unload(index)?.value
-            case .loaded: await unload(index)?.value
-            case .ending(let task): await task.value
+                _ = unload(index)
             }
+            if case .ending(let task) = entries[index].state { await task.value }
         }
     }
 

@@ -7,7 +7,12 @@ struct Readiness: Service {
 
     /// - Throws: what loading one of the first models throws; the daemon then ends.
     func run() async throws {
-        try await models.loadFirst()
+        do {
+            try await models.loadFirst()
+        } catch {
+            guard models.isDraining else { throw error }
+            return      // told to end before it began
+        }
         onReady()
         await cancelWhenGracefulShutdown {
             while (try? await Task.sleep(for: .seconds(1))) != nil { await models.unloadIdle() }

@@ -15,6 +15,13 @@ extension Surface {
                 guard models.isReady else {
                     throw APIError(status: 503, type: "unavailable_error", code: "loading", message: "the model is being loaded")
                 }
+                guard !models.isDraining else { throw APIError(RequestError.shuttingDown) }
+                let stalled = engines.stalled
+                guard stalled.isEmpty else {
+                    throw APIError(
+                        status: 503, type: "unavailable_error", code: "engine_stalled",
+                        message: "the engine of \(stalled.joined(separator: ", ")) has work and does not get on; restart the daemon")
+                }
                 return Response(["status": "ok"])
             }
         }

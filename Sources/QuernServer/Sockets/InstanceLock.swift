@@ -3,14 +3,18 @@ import Glibc
 
 /// The lock, from before binding until after unlinking.
 final class InstanceLock: Sendable {
-    private let path: String
+    private let name: String
+    private let directory: SocketDirectory
     private let descriptor: Int32
 
     /// - Throws: `SocketError.alreadyRunning` with the owner's process id when another daemon holds it.
-    init(_ paths: SocketPaths) throws(SocketError) {
-        path = paths.lock
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw .system(path, reason: String(cString: strerror(errno))) }
+    init(_ paths: SocketPaths, in directory: SocketDirectory) throws(SocketError) {
+        self.directory = directory
+        name = SocketPaths.name(in: paths.lock)
+        guard let file = directory.open(name, O_RDWR | O_CREAT, mode: 0o600) else {
+            throw .system(paths.lock, reason: String(cString: strerror(errno)))
+        }
+        descriptor = file
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let pid = Self.readPID(descriptor)
             Glibc.close(descriptor)
@@ -24,7 +28,7 @@ final class InstanceLock: Sendable {
 
     /// Removes the file and gives up the lock.
     func release() {
-        unlink(path)
+        directory.unlink(name)
         Glibc.close(descriptor)
     }
 

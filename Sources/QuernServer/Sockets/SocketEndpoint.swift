@@ -10,28 +10,36 @@ import QuernTensor
 public final class SocketEndpoint: Sendable {
     public let paths: SocketPaths
     private let lock: InstanceLock
-    /// Sockets that systemd listens on for us.
-    private let activated: ActivatedSockets?
+    private let binding: Binding
+
+    private enum Binding {
+        /// Sockets that systemd listens on for us.
+        case activated(ActivatedSockets)
+        case own(http: SocketName, pipe: SocketName)
+    }
 
     /// Connections that may wait to be accepted.
     public static let backlog: Int32 = 512
 
     /// Takes the sockets that systemd passed, else creates the directories of `paths` and checks them; then takes the lock.
     public init(_ wanted: SocketPaths, environment: [String: String]) throws(SocketError) {
-        activated = try ActivatedSockets(environment: environment)
-        let paths = activated?.paths ?? wanted
-        if activated == nil {
-            for path in paths.both {
-                guard !path.hasPrefix("@") else { throw .abstractName(path) }
-                guard path.utf8.count <= SocketPaths.maxLength else { throw .pathTooLong(path, limit: SocketPaths.maxLength) }
-            }
-            for path in Set(paths.both.map { SocketPaths.parent(of: $0) }) { try Self.prepareDirectory(path) }
+        if let activated = try ActivatedSockets(environment: environment) {
+            paths = activated.paths
+            binding = .activated(activated)
+            lock = try InstanceLock(paths, in: try SocketDirectory(trusted: SocketPaths.parent(of: paths.http)))
+            return
         }
-        self.paths = paths
-        lock = try InstanceLock(paths)
-        guard activated == nil else { return }
-        do {
-            for path in paths.both { try Self.checkIsFree(path) }
+        for path in wanted.both {
+            guard !path.hasPrefix("@") else { throw .abstractName(path) }
+            guard path.utf8.count <= SocketPaths.maxLength else { throw .pathTooLong(path, limit: SocketPaths.maxLength) }
+        }
+        let http = SocketName(wanted.http, in: try SocketDirectory(private: SocketPaths.parent(of: wanted.http)))
+        let pipe = SocketName(wanted.pipe, in: try SocketDirectory(private: SocketPaths.parent(of: wanted.pipe)))
+        paths = wanted
+        binding = .own(http: http, pipe: pipe)
+        lock = try InstanceLock(wanted, in: http.directory)
+        do throws(SocketError) {
+            for name in [http, pipe] { try name.checkIsFree() }
         } catch {
             lock.release()
             throw error
@@ -40,72 +48,54 @@ public final class SocketEndpoint: Sendable {
 
     /// Starts listening on both sockets.
     func listen() throws(SocketError) -> Listeners {
-        if let activated { return Listeners(http: activated.http, pipe: activated.pipe, names: []) }
-        let mask = umask(0o177)     // its owner's alone from the moment a socket is bound
-        defer { umask(mask) }
-        let http = try Self.bind(paths.http)
-        do {
-            let pipe = try Self.bind(paths.pipe)
-            return Listeners(http: http.descriptor, pipe: pipe.descriptor, names: [http.name, pipe.name])
-        } catch {
-            Glibc.close(http.descriptor)
-            http.name.unlinkIfOurs()
-            throw error
+        switch binding {
+        case .activated(let sockets): return Listeners(http: sockets.http, pipe: sockets.pipe, names: [])
+        case .own(let http, let pipe):
+            let mask = umask(0o177)     // its owner's alone from the moment a socket is bound
+            defer { umask(mask) }
+            let first = try http.bind()
+            do throws(SocketError) {
+                let second = try pipe.bind()
+                return Listeners(http: first.descriptor, pipe: second.descriptor, names: [first.name, second.name])
+            } catch {
+                Glibc.close(first.descriptor)
+                first.name.unlinkIfOurs()
+                throw error
+            }
         }
     }
 
     /// Gives up the lock.
     public func close() { lock.release() }
+}
 
-    /// The directory is the access control: ours, and closed to everybody else.
-    static func prepareDirectory(_ path: String) throws(SocketError) {
-        if let parent = FileStatus(path: SocketPaths.parent(of: path)), parent.mode & 0o1002 == 0o002 {
-            throw .directory(
-                path, reason: "its parent is writable by everybody and not sticky (mode \(octal(parent.mode))): anybody could replace it")
-        }
-        if mkdir(path, 0o700) == 0 {
-            chmod(path, 0o700)      // whatever the umask
-        } else if errno != EEXIST {
-            throw .directory(path, reason: "cannot be created: \(String(cString: strerror(errno)))")
-        }
-        guard let status = FileStatus(path: path) else { throw .directory(path, reason: String(cString: strerror(errno))) }
-        guard status.isDirectory else { throw .directory(path, reason: "is not a directory") }
-        guard status.ownerID == getuid() else {
-            throw .directory(path, reason: "belongs to uid \(status.ownerID), not to us; sockets there would not be private")
-        }
-        guard status.mode & 0o022 == 0 else {
-            throw .directory(
-                path, reason: "is writable by others (mode \(octal(status.mode))); use a private directory, chmod 700")
-        }
-        guard access(path, W_OK) == 0 else { throw .directory(path, reason: "is not writable") }
+/// Where one of our sockets is, or will be.
+private struct SocketName: Sendable {
+    let path: String
+    let directory: SocketDirectory
+    var last: String { SocketPaths.name(in: path) }
+
+    init(_ path: String, in directory: SocketDirectory) {
+        self.path = path
+        self.directory = directory
     }
-
-    private static func octal(_ mode: UInt32) -> String { String(mode, radix: 8) }
 
     /// A socket nobody listens on is a leftover; anything else at the path is not ours to replace.
-    private static func checkIsFree(_ path: String) throws(SocketError) {
-        guard let status = FileStatus(path: path, followsLinks: false) else { return }
+    func checkIsFree() throws(SocketError) {
+        guard let status = directory.status(last) else { return }
         guard status.isSocket else { throw .notASocket(path) }
-        guard let probe = try? StreamSocket() else { return }
-        defer { Glibc.close(probe.descriptor) }
-        // A full backlog answers EAGAIN: somebody is there.
-        if probe.call(Glibc.connect, path) == 0 || errno == EAGAIN { throw .occupied(path) }
+        if directory.isAnswered(last) { throw .occupied(path) }
     }
 
-    /// Binds under a temporary name, listens, and renames over whatever leftover has the name.
-    private static func bind(_ path: String) throws(SocketError) -> (descriptor: Int32, name: BoundName) {
-        let temporary = path + ".new"
-        unlink(temporary)
-        let socket = try StreamSocket()
-        guard socket.call(Glibc.bind, temporary) == 0, Glibc.listen(socket.descriptor, backlog) == 0,
-            rename(temporary, path) == 0, let name = BoundName(path)
-        else {
-            let reason = String(cString: strerror(errno))
-            Glibc.close(socket.descriptor)
-            unlink(temporary)
-            throw .system(path, reason: reason)
+    func bind() throws(SocketError) -> (descriptor: Int32, name: BoundName) {
+        guard let descriptor = directory.listen(last, backlog: SocketEndpoint.backlog) else {
+            throw .system(path, reason: String(cString: strerror(errno)))
         }
-        return (socket.descriptor, name)
+        guard let made = directory.status(last) else {
+            Glibc.close(descriptor)
+            throw .system(path, reason: "disappeared while it was made")
+        }
+        return (descriptor, BoundName(place: self, made: made))
     }
 }
 
@@ -123,42 +113,22 @@ struct Listeners: Sendable {
     }
 
     /// Names of ours that are gone or lead elsewhere: nobody can connect there any more.
-    var lostNames: [String] { names.filter { !$0.isOurs }.map(\.path) }
+    var lostNames: [String] { names.filter(\.isLost).map(\.place.path) }
 
     func unlink() { for name in names { name.unlinkIfOurs() } }
 }
 
 /// A socket's name and what it led to when it was made.
 private struct BoundName: Sendable {
-    let path: String
-    private let made: FileStatus
+    let place: SocketName
+    let made: FileStatus
 
-    init?(_ path: String) {
-        guard let status = FileStatus(path: path, followsLinks: false) else { return nil }
-        self.path = path
-        made = status
-    }
+    private func isOurs(_ status: FileStatus?) -> Bool { status?.deviceID == made.deviceID && status?.inode == made.inode }
 
-    var isOurs: Bool {
-        guard let now = FileStatus(path: path, followsLinks: false) else { return false }
-        return now.deviceID == made.deviceID && now.inode == made.inode
-    }
+    /// By the path that clients use.
+    var isLost: Bool { !isOurs(FileStatus(path: place.path, followsLinks: false)) }
 
-    func unlinkIfOurs() { if isOurs { Glibc.unlink(path) } }
-}
-
-/// A Unix stream socket before it is connected or bound.
-private struct StreamSocket {
-    let descriptor: Int32
-
-    init() throws(SocketError) {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-        guard descriptor >= 0 else { throw .system("socket", reason: String(cString: strerror(errno))) }
-    }
-
-    func call(_ function: (Int32, UnsafePointer<sockaddr>?, socklen_t) -> Int32, _ path: String) -> Int32 {
-        withUnixAddress(path) { function(descriptor, $0, $1) }
-    }
+    func unlinkIfOurs() { if isOurs(place.directory.status(place.last)) { place.directory.unlink(place.last) } }
 }
 
 /// - Precondition: `path` fits `sun_path`; the rest is cut.

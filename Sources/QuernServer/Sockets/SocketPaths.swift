@@ -48,6 +48,9 @@ public struct SocketPaths: Sendable, Equatable {
     /// Held locked while a daemon owns the sockets; its text is the daemon's process id.
     public var lock: String { http + ".lock" }
 
+    /// The last component.
+    static func name(in path: String) -> String { path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path }
+
     static func parent(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

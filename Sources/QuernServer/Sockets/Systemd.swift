@@ -76,14 +76,13 @@ public struct ServiceNotifier: Sendable {
         pulse = isForUs && socket != nil ? wait.map { .microseconds(max(1000, $0 / 2)) } : nil
     }
 
-    /// Until cancelled, says at every pulse that the daemon lives, when `proof` has returned. A `proof` that hangs ends the pulse, and
-    /// the manager starts the daemon again.
-    func keepAlive(_ proof: @Sendable () async throws -> Void) async {
+    /// Until cancelled, says at every pulse that the daemon lives, if `proof` does. When it says nothing for long, or hangs, the manager
+    /// starts the daemon again.
+    func keepAlive(_ proof: @Sendable () async -> Bool) async {
         guard let pulse else { return }
-        while (try? await proof()) != nil {
-            send("WATCHDOG=1")
-            guard (try? await Task.sleep(for: pulse)) != nil else { return }
-        }
+        repeat {
+            if await proof() { send("WATCHDOG=1") }
+        } while (try? await Task.sleep(for: pulse)) != nil
     }
 
     public func loading(_ model: String) { send("STATUS=loading \(model)") }

@@ -39,7 +39,7 @@ struct Limits: ParsableCommand {
                 "body_bytes_per_second": number(http.bodyBytesPerSecond), "json_depth": number(json.maxDepth),
                 "keep_alive_seconds": seconds(http.keepAliveTimeout), "stalled_reader_seconds": seconds(http.stalledReaderTimeout),
                 "connections": number(http.connections), "connections_per_user": number(http.connectionsPerUser),
-                "ping_seconds": seconds(http.pingInterval),
+                "ping_seconds": seconds(http.pingInterval), "drain_seconds": seconds(http.drainTimeout),
             ],
             "pipe": [
                 "prompt_bytes": number(http.bodyBytes), "option_line_bytes": number(PipeRequest.maxOptionBytes),

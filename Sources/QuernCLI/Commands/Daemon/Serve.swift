@@ -46,6 +46,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Unload a model after this time without requests, such as 10m (default: never).")
     var idleUnload: String?
 
+    @Option(help: "How long live requests may take once the daemon is told to end, such as 2m (default: 30s).")
+    var drainTimeout: String?
+
     @Option(help: ArgumentHelp(
         "Also show a page with a chat and live figures to browsers, at 127.0.0.1:PORT or [::1]:PORT. Unlike the sockets, every "
             + "user of this machine can reach it.",
@@ -70,6 +73,9 @@ struct Serve: AsyncParsableCommand {
         if let idleUnload, SettingKind.duration.value(of: idleUnload) == nil {
             throw ValidationError("--idle-unload \(idleUnload) is not \(SettingKind.duration.expectation)")
         }
+        if let drainTimeout, SettingKind.duration.value(of: drainTimeout) == nil {
+            throw ValidationError("--drain-timeout \(drainTimeout) is not \(SettingKind.duration.expectation)")
+        }
     }
 
     func run() async throws {
@@ -84,9 +90,18 @@ struct Serve: AsyncParsableCommand {
         let models = try ServedModels(self, settings, on: device, hostBudget: budget).specifications
         try await QuernServer.run(
             models, memoryBudget: min(budget, device?.memoryBudget ?? .max), at: endpoint, version: Quern.version,
-            page: http.flatMap { LoopbackAddress($0) }, device: ProfileLocator.wallsIfReadable(device),
+            limits: limits(settings), page: http.flatMap { LoopbackAddress($0) }, device: ProfileLocator.wallsIfReadable(device),
             state: StateDirectory(stateDir ?? settings.text(.stateDir), environment: settings.environment), logger: logger,
             notifier: ServiceNotifier(environment: settings.environment))
+    }
+
+    private func limits(_ settings: Settings) -> ServerLimits {
+        var limits = ServerLimits()
+        if let seconds = settings.integer(.drainTimeout) { limits.drainTimeout = .seconds(seconds) }
+        if let drainTimeout, case .integer(let seconds)? = SettingKind.duration.value(of: drainTimeout) {
+            limits.drainTimeout = .seconds(seconds)
+        }
+        return limits
     }
 
     private func budget(_ settings: Settings) -> Int {
