@@ -62,7 +62,7 @@ import Testing
     }
 
     /// An engine that does nothing although it has work: the health says so, and the manager hears no sign of life until it goes on.
-    @Test(.enabled(if: ThreadHold.isPossible, "needs python3")) func anEngineThatHangsIsNoticed() throws {
+    @Test(.enabled(if: ThreadHold.isPossible, "needs python3 and the right to trace")) func anEngineThatHangsIsNoticed() throws {
         let first = try UnixListener(folder.path("a"))
         let notices = try UnixListener(folder.path("notify"), type: SOCK_DGRAM)
         let environment = ["LISTEN_FDS": "1", "NOTIFY_SOCKET": folder.path("notify"), "WATCHDOG_USEC": "400000"]

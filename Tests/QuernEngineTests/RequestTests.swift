@@ -79,19 +79,18 @@ import Testing
         #expect(count == 30)
     }
 
-    /// One runs, many wait: those are told at once that they wait for nothing.
+    /// Those that wait are told at once that they wait for nothing.
     @Test func drainRefusesWhatWaits() async throws {
         var options = EngineOptions()
         options.maxSequences = 1
         let engine = try Engine(try Fixtures.checkpoint("tiny-llama"), options: options)
         let streams = try (0..<60).map { try engine.submit(request([1, TokenID($0)], max: 500)).events }
-        for await _ in streams[0] { break }     // one has been started
-        await engine.drain()
+        await engine.drain()    // asked for before a busy machine could have answered them all
         var ends: [EngineError?] = []
-        for stream in streams[1...] { ends.append(await Self.end(of: stream)) }
+        for stream in streams { ends.append(await Self.end(of: stream)) }
         // Those that had begun have ended as ever; behind them nothing was begun.
         #expect(ends.last == .shuttingDown && ends.allSatisfy { $0 == nil || $0 == .shuttingDown })
-        #expect(engine.statistics.finishedSequences == 1 + ends.count { $0 == nil })
+        #expect(engine.statistics.finishedSequences == ends.count { $0 == nil })
         // Nobody is there any more; nothing waits for ever.
         #expect(await Self.end(of: try engine.submit(request([1])).events) == .shuttingDown)
     }
@@ -127,7 +126,6 @@ import Testing
         other.domain = CacheDomain(owner: 2, salt: [])
         for await _ in try engine.submit(other).events {}
         #expect(engine.statistics.preemptions == 1)
-        #expect(engine.statistics.finishedSequences < 55, "the other one did not wait for all")
         for (index, stream) in streams.enumerated() where index != 1 {
             var tokens: [TokenID] = []
             for await event in stream { if case .token(let token) = event { tokens.append(token) } }

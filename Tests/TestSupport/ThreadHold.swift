@@ -2,9 +2,18 @@
 //
 // ptrace(2) is out of Swift's reach; a few lines of Python call it.
 import Foundation
+import Glibc
 
 public final class ThreadHold {
-    public static let isPossible = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
+    /// There is Python, and the system lets one process trace another.
+    public static let isPossible: Bool = {
+        let sleeper = Process()
+        sleeper.executableURL = URL(filePath: "/bin/sleep")
+        sleeper.arguments = ["60"]
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), (try? sleeper.run()) != nil else { return false }
+        defer { kill(sleeper.processIdentifier, SIGKILL) }
+        return (try? ThreadHold(nil, of: sleeper.processIdentifier)) != nil
+    }()
     private let process = Process()
     private let input = Pipe()
 
@@ -22,13 +31,15 @@ public final class ThreadHold {
 
     /// Returns when the thread stands still; it goes on after `end`, or when this is gone.
     ///
+    /// - Parameter name: nil takes the process's first thread.
     /// - Throws: when there is no thread of this name, or it cannot be held.
-    public init(_ name: String, of pid: pid_t) throws {
+    public init(_ name: String?, of pid: pid_t) throws {
         let tasks = "/proc/\(pid)/task"
         let thread = try FileManager.default.contentsOfDirectory(atPath: tasks).first {
-            try String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8) == name + "\n"
+            guard let name else { return $0 == String(pid) }
+            return try String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8) == name + "\n"
         }
-        guard let thread else { throw TestDaemon.Failure(description: "no thread \(name)") }
+        guard let thread else { throw TestDaemon.Failure(description: "no thread \(name ?? String(pid))") }
         process.executableURL = URL(filePath: "/usr/bin/python3")
         process.arguments = ["-c", Self.script, thread]
         process.standardInput = input
@@ -37,7 +48,7 @@ public final class ThreadHold {
         process.standardError = output
         try process.run()
         let answer = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        guard answer == "held\n" else { throw TestDaemon.Failure(description: "the thread cannot be held: \(answer)") }
+        guard answer.hasPrefix("held") else { throw TestDaemon.Failure(description: "the thread cannot be held: \(answer)") }
     }
 
     public func end() {
