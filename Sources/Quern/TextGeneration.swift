@@ -1,7 +1,7 @@
 // The events of one request as text.
 //
-// Owns: detokenizing, stop strings, and waiting for the pace of a device. Invariants: never half a scalar, never a part of a stop string; exactly one
-// terminal event (`finished` or `failed`), last; ending the iteration early cancels the request.
+// Owns: detokenizing, stop strings, and waiting for the pace of a device. Invariants: never half a scalar, never a part of a
+// stop string; exactly one terminal event (`finished` or `failed`), last; ending the iteration early cancels the request.
 import QuernEngine
 import QuernTokenizer
 

@@ -34,6 +34,15 @@ import Testing
         try daemon.request("POST", "/v1/chat/completions", body(tokens, stream: stream))
     }
 
+    /// A request whose answer is not waited for.
+    private func send(_ body: JSONValue, to daemon: TestDaemon) throws -> UnixConnection {
+        let connection = try UnixConnection(daemon.socket)
+        let text = body.serialized()
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        try connection.send(Array("\(head)Content-Length: \(text.utf8.count)\r\n\r\n\(text)".utf8))
+        return connection
+    }
+
     private func tokens(_ answer: HTTPAnswer) -> [Int64] {
         (answer.json["choices"]?.arrayValue?.first?["tokens"]?.arrayValue ?? []).compactMap(\.intValue)
     }
@@ -77,16 +86,19 @@ import Testing
         #expect(projected["bottleneck"] == "launch overhead")
         #expect(timings["simulated"] == nil)
         #expect(!answer.head.lowercased().contains("x-quern-simulated"))
+        // Choices that ran beside each other have one rate together.
+        let both = try daemon.request("POST", "/v1/completions", ["prompt": "mills", "n": 2, "max_tokens": 16, "ignore_eos": true])
+        #expect(both.json["timings"]?["projected"]?["expected"]?.doubleValue.map { $0 > expected } == true)
         // An answer of one token has a rate too.
         #expect(try ask(daemon, 1).json["timings"]?["projected"]?["expected"]?.doubleValue.map { $0 > 0 } == true)
 
         let metrics = String(decoding: try daemon.request("GET", "/metrics").body, as: UTF8.self)
         #expect(metrics.contains("quern_device_info{device=\"zhenwu-810e\",paced=\"false\"} 1"))
         #expect(metrics.contains("quern_device_read_bytes_per_second 2270000000000"))
-        #expect(metrics.contains("quern_request_projected_tokens_per_second_count 2"))
-        #expect(metrics.contains("quern_request_roofline_share_ratio_count 1"))
-        #expect(metrics.contains("quern_request_read_bytes_per_second_count 1"))
-        #expect(metrics.contains("quern_projected_bottleneck_total{bottleneck=\"launch overhead\"} 2"))
+        #expect(metrics.contains("quern_request_projected_tokens_per_second_count 4"))
+        #expect(metrics.contains("quern_request_roofline_share_ratio_count 3"))
+        #expect(metrics.contains("quern_request_read_bytes_per_second_count 3"))
+        #expect(metrics.contains("quern_projected_bottleneck_total{bottleneck=\"launch overhead\"} 4"))
         for kind in ["weights", "state"] { #expect(metrics.contains("quern_read_bytes_total{kind=\"\(kind)\"} ")) }
         #expect(try metric(daemon, "quern_written_bytes_total").map { $0 > 0 } == true)
         #expect(try daemon.request("GET", "/props").json["device"]?["id"] == "zhenwu-810e")
@@ -116,10 +128,7 @@ import Testing
     /// An answer that would take minutes: the engine finishes it at once, others are answered meanwhile, and its reader can go.
     @Test func aPacedAnswerHoldsNobodyUp() throws {
         let daemon = try TestDaemon(arguments: ["--device", try profile("crawl", bandwidth: "0.02 MB/s"), "--pace"])
-        let slow = try UnixConnection(daemon.socket)
-        let text = body(100, stream: true).serialized()
-        try slow.send(Array(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nContent-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)".utf8))
+        let slow = try send(body(100, stream: true), to: daemon)
         _ = try slow.readSome()
         let deadline = Date(timeIntervalSinceNow: 30)
         while try metric(daemon, "quern_generation_tokens_total") ?? 0 < 100, Date() < deadline { usleep(10_000) }
@@ -160,13 +169,7 @@ import Testing
         let bounded = try blocks(daemon)
         #expect(bounded >= 4 && bounded < 16)
         // Sequences of four blocks each are admitted as far as they go, and all are answered.
-        let answers = try (0..<4).map { _ in
-            let connection = try UnixConnection(daemon.socket)
-            let text = body(400).serialized()
-            try connection.send(Array(
-                "POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)".utf8))
-            return connection
-        }
+        let answers = try (0..<4).map { _ in try send(body(400), to: daemon) }
         for connection in answers {
             let answer = try HTTPAnswer(connection.readToEnd())
             #expect(answer.status == 200)

@@ -67,7 +67,10 @@ struct ServedDevice {
     /// What the engine keeps in memory, and at most computes at a time.
     private func load(_ checkpoint: any Checkpoint, _ options: LoadOptions, weights: Int) throws -> Workload {
         let isFloat = options.precision == .float32
-        guard let format = TensorFormat.named(isFloat ? "f32" : "q8") else { throw Failure.general("no format for the engine's weights") }
+        // An archive has its own bits per weight; whatever else is loaded gets eight.
+        let names = isFloat ? ["f32"] : checkpoint is Archive ? ["q8", "q6", "q4"] : ["q8"]
+        let bits = Double(weights) * 8 / Double(max(1, checkpoint.config.parameterCount))
+        guard let format = PlannedModel.format(bits: bits, among: names) else { throw Failure.general("no format for the engine's weights") }
         var load = Workload(format: format)
         load.context = try Engine.contextLength(checkpoint, options: options)
         load.parallel = max(1, options.maxSequences)

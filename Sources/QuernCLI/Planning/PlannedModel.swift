@@ -71,8 +71,8 @@ struct PlannedModel {
     }
 
     /// The format whose projections are nearest to this many bits per weight.
-    private static func format(bits: Double) -> TensorFormat? {
-        ["f32", "bf16", "q8", "q6", "q4"].compactMap(TensorFormat.named).min {
+    static func format(bits: Double, among names: [String] = ["f32", "bf16", "q8", "q6", "q4"]) -> TensorFormat? {
+        names.compactMap(TensorFormat.named).min {
             abs($0.projectionBits - bits) < abs($1.projectionBits - bits)
         }
     }

@@ -36,7 +36,7 @@ enum ProfileLocator {
         let profile = try device?.profile ?? profile("host")
         guard let bandwidth = profile.readBandwidth else { return nil }
         return DeviceWalls(
-            id: profile.id, name: profile.name, readBandwidth: bandwidth, multiplyRate: profile.multiplyRate ?? 0,
+            id: profile.id, name: profile.name, readBandwidth: bandwidth, multiplyRate: profile.multiplyRate,
             memoryBudget: device?.memoryBudget, isPaced: device?.isPaced ?? false)
     }
 
