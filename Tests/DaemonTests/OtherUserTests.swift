@@ -110,10 +110,10 @@ import Testing
                 "POST /v1/completions HTTP/1.1\r\nHost: l\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8))
             return connection
         }
-        // The other user's six, one after the other, of the same length: first come, first served would answer them after the 24.
-        let requests = "for i in 1 2 3 4 5 6; do curl -sS --unix-socket \(daemon.socket) -H 'Content-Type: application/json' "
-            + "-d '\(body)' http://l/v1/completions >/dev/null & done; wait"
-        #expect(try OtherUser.run(["/bin/sh", "-c", requests]).status == 0)
+        // The other user's six, of the same length: first come, first served would answer them after the 24.
+        let curl = ["/usr/bin/curl", "-sS", "-Z", "--parallel-immediate", "--unix-socket", daemon.socket]
+        let six = curl + ["-H", "Content-Type: application/json", "-d", body] + Array(repeating: "http://l/v1/completions", count: 6)
+        #expect(try OtherUser.run(six).status == 0)
         for connection in flood { #expect(try HTTPAnswer(connection.readToEnd()).json["choices"] == alone) }
         let owners = daemon.log.split(separator: "\n").filter { $0.contains("answered") }.dropFirst().map { $0.contains("uid=65534") }
         let last = try #require(owners.lastIndex(of: true))
