@@ -1,4 +1,5 @@
 // Odd and hostile text: every byte comes back, control tokens stay out, streams never hold half a character.
+import Glibc
 import QuernJSON
 import QuernTokenizer
 import TestSupport
