@@ -1,4 +1,5 @@
 // What the engine does with requests it must refuse, cut short or forget.
+import Glibc
 import QuernEngine
 import Testing
 
@@ -120,20 +121,17 @@ import Testing
         long.priority = .interactive
         let alone = try await complete(engine, long.prompt, count: 200)
         let streams = try (0..<60).map { _ in try engine.submit(long).events }
-        var first = streams[1].makeAsyncIterator()
-        _ = await first.next()
+        // Nothing is awaited here: a busy machine could come back to this test when all are answered.
+        while engine.statistics.runningSequences < 2 { usleep(100) }
         var other = request([2, 7], max: 2)
         other.domain = CacheDomain(owner: 2, salt: [])
         for await _ in try engine.submit(other).events {}
         #expect(engine.statistics.preemptions == 1)
-        for (index, stream) in streams.enumerated() where index != 1 {
+        for stream in streams {
             var tokens: [TokenID] = []
             for await event in stream { if case .token(let token) = event { tokens.append(token) } }
             #expect(tokens == alone)
         }
-        var tokens: [TokenID] = []
-        while let event = await first.next() { if case .token(let token) = event { tokens.append(token) } }
-        #expect(tokens == alone)
     }
 
     @Test func unknownInstructionSetIsNamed() throws {

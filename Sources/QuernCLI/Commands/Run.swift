@@ -19,6 +19,7 @@ struct Run: AsyncParsableCommand {
               quern run --raw "def fibonacci(n):" | head -5
               quern run --json "Say hello" | jq .usage
               quern run --schema person.schema.json "Ada Lovelace, born 1815" | jq .name
+              quern run -m models/qwen.quern --device zhenwu-810e "Say hello"   # and how fast it would be there
             """)
 
     @Argument(help: "The prompt.")
