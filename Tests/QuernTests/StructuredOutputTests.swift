@@ -21,12 +21,12 @@ import Testing
 
     private func load(_ name: String) throws -> LoadedModel {
         var options = LoadOptions()
-        options.maxSequences = 16
+        options.maxSequences = Self.width
         return try LoadedModel.load(path: try #require(SharedData.model(name)), options: options)
     }
 
-    /// Answers under way: enough for full batches, few enough that none waits in the queue for long.
-    private static let width = 24
+    /// Answers under way: as many as the model computes together, so that none waits in the queue.
+    private static let width = 16
 
     /// Runs `body` for 0..<count, `width` at a time.
     private static func several<Value: Sendable>(

@@ -1,6 +1,6 @@
 """Judges constrained answers: every line of FILE is {"schema": …, "text": …}; the text must be JSON that satisfies the schema.
 
-usage: validate_samples.py FILE        (needs jsonschema; run by RandomWalkTests)
+usage: validate_samples.py FILE        (needs jsonschema[format]; run by RandomWalkTests and StructuredOutputTests)
 """
 import json
 import sys
@@ -9,14 +9,14 @@ import jsonschema
 
 
 def main(path):
-    failures = 0
+    failures = number = 0
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             sample = json.loads(line)
             schema = sample["schema"]
             try:
                 instance = json.loads(sample["text"])
-                validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+                validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
                 error = jsonschema.exceptions.best_match(validator.iter_errors(instance))
             except ValueError as problem:
                 error = problem
