@@ -17,7 +17,7 @@
 enum {
     ROWS = 16,           // of a tile register: tokens of an operand, or its columns in fours
     MOST_TOKENS = 32,    // of a pass: two operands of tokens share the weights
-    FEW_TOKENS = 6,      // are faster with VNNI
+    FEW_TOKENS = 8,      // are faster with VNNI
 };
 
 struct tile_configuration {
@@ -201,6 +201,8 @@ static inline __attribute__((always_inline)) void few(const qk_panel *w, const i
         case 3: few(w, x, x_scales, x_offsets, bits, 3, sums); break;       \
         case 4: few(w, x, x_scales, x_offsets, bits, 4, sums); break;       \
         case 5: few(w, x, x_scales, x_offsets, bits, 5, sums); break;       \
+        case 6: few(w, x, x_scales, x_offsets, bits, 6, sums); break;       \
+        case 7: few(w, x, x_scales, x_offsets, bits, 7, sums); break;       \
         default: few(w, x, x_scales, x_offsets, bits, FEW_TOKENS, sums);    \
     }
 
