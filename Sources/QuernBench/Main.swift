@@ -1,6 +1,6 @@
 // `quern-bench`: the kernels alone, beside the walls of the machine.
 //
-// Every line is the median of interleaved rounds over weights that no cache holds, so that streaming is from memory.
+// Every line is the median of interleaved rounds over 256 MB of weights: they come from memory unless a last cache is larger.
 import ArgumentParser
 import QuernTensor
 

@@ -1,4 +1,4 @@
-// One matrix product, repeated over several copies of its weights so that each read comes from memory.
+// One matrix product, repeated over several copies of its weights so that few of its reads find them in a cache.
 import QuernTensor
 
 final class MatmulProblem {

@@ -8,20 +8,14 @@ whose chat template shows them, and counted as left out with others.
     quern serve MODEL --socket /run/user/1000/quern/quern.sock &
     scripts/conformance/anthropic_client.py /run/user/1000/quern/quern.sock
 """
-import argparse
 import asyncio
 import json
 import sys
-import time
-import traceback
 
 import anthropic
 import httpx2
 
-
-class LeftOut(Exception):
-    """The model has no template for this."""
-
+from checks import Checks, LeftOut, command_line
 
 WEATHER = {
     "name": "get_weather",
@@ -35,7 +29,9 @@ WEATHER = {
 }
 
 
-class Conformance:
+class Conformance(Checks):
+    title = f"anthropic {anthropic.__version__}"
+
     def __init__(self, socket):
         self.socket = socket
         self.http = httpx2.Client(transport=httpx2.HTTPTransport(uds=socket), timeout=300)
@@ -200,10 +196,6 @@ class Conformance:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def running(self):
-        text = self.http.get("http://quern/metrics").text
-        return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(("quern_requests_running ", "quern_requests_waiting ")))
-
     def test_cancellation(self):
         """A client that leaves frees its place."""
         for index, _ in enumerate(stream := self.create(stream=True, max_tokens=2000, body={"ignore_eos": True})):
@@ -224,34 +216,7 @@ class Conformance:
         asyncio.run(leave())
         self.await_idle("whole answer")
 
-    def await_idle(self, what):
-        start = time.monotonic()
-        while self.running() > 0:
-            assert time.monotonic() - start < 10, f"{what}: still running after 10 s"
-            time.sleep(0.005)
-
-    def run(self, only):
-        tests = [name for name in dir(self) if name.startswith("test_") and (not only or only in name)]
-        failures = left_out = 0
-        for name in tests:
-            try:
-                getattr(self, name)()
-                print(f"ok   {name[5:]}")
-            except LeftOut as reason:
-                left_out += 1
-                print(f"--   {name[5:]}: {reason}")
-            except Exception:   # one failing check must not hide the others
-                failures += 1
-                print(f"FAIL {name[5:]}")
-                traceback.print_exc()
-        print(f"{len(tests) - failures - left_out} of {len(tests)} passed, {left_out} left out; "
-              f"anthropic {anthropic.__version__}, model {self.model}")
-        return failures
-
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("socket", help="the daemon's HTTP socket")
-    parser.add_argument("--only", help="run the tests whose name contains this")
-    arguments = parser.parse_args()
-    sys.exit(1 if Conformance(arguments.socket).run(arguments.only) else 0)
+    options = command_line(__doc__).parse_args()
+    sys.exit(1 if Conformance(options.socket).run(options.only) else 0)

@@ -8,7 +8,6 @@ OpenAPI description, when that file is given.
     quern serve MODEL --socket /run/user/1000/quern/quern.sock &
     scripts/conformance/openai_client.py /run/user/1000/quern/quern.sock --openapi openai-openapi.yaml
 """
-import argparse
 import asyncio
 import base64
 import concurrent.futures
@@ -17,7 +16,6 @@ import math
 import struct
 import sys
 import time
-import traceback
 import typing
 
 import httpx
@@ -25,6 +23,8 @@ import jsonschema
 import openai
 import pydantic
 import yaml
+
+from checks import Checks, command_line
 
 
 class Schemas:
@@ -55,10 +55,11 @@ class Schemas:
         assert not errors, f"{name}: " + "; ".join(f"{list(e.absolute_path)}: {e.message[:200]}" for e in errors[:3])
 
 
-class Conformance:
+class Conformance(Checks):
     def __init__(self, socket, schemas):
         self.socket = socket
         self.schemas = schemas
+        self.title = f"openai {openai.__version__}, schemas {'checked' if schemas.document else 'not checked'}"
         self.http = httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=300)
         self.client = openai.OpenAI(api_key="none", base_url="http://quern/v1", http_client=self.http, max_retries=0)
         self.model = self.client.models.list().data[0].id
@@ -405,10 +406,6 @@ class Conformance:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def running(self):
-        text = self.http.get("http://quern/metrics").text
-        return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(("quern_requests_running ", "quern_requests_waiting ")))
-
     def test_cancellation(self):
         """A client that leaves frees its place; the time until then is printed."""
         assert self.running() == 0
@@ -433,13 +430,6 @@ class Conformance:
         asyncio.run(leave())
         self.await_idle("whole answer")
 
-    def await_idle(self, what):
-        start = time.monotonic()
-        while self.running() > 0:
-            assert time.monotonic() - start < 10, f"{what}: still running after 10 s"
-            time.sleep(0.005)
-        print(f"     {what}: place free {1000 * (time.monotonic() - start):.0f} ms after leaving")
-
     def test_concurrency(self):
         def ask(seed):
             return self.chat(seed=seed, temperature=1, max_tokens=16).choices[0].message.content
@@ -460,26 +450,9 @@ class Conformance:
         assert self.chat(max_tokens=1).usage.prompt_tokens == count
         assert self.http.get("http://quern/props").json()["total_slots"] > 0
 
-    def run(self, only):
-        tests = [name for name in dir(self) if name.startswith("test_") and (not only or only in name)]
-        failures = 0
-        for name in tests:
-            try:
-                getattr(self, name)()
-                print(f"ok   {name[5:]}")
-            except Exception:   # one failing check must not hide the others
-                failures += 1
-                print(f"FAIL {name[5:]}")
-                traceback.print_exc()
-        print(f"{len(tests) - failures} of {len(tests)} passed; openai {openai.__version__}, model {self.model}"
-              + (", schemas checked" if self.schemas.document else ", schemas not checked"))
-        return failures
-
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("socket", help="the daemon's HTTP socket")
+    parser = command_line(__doc__)
     parser.add_argument("--openapi", help="OpenAI's openapi.yaml")
-    parser.add_argument("--only", help="run the tests whose name contains this")
-    arguments = parser.parse_args()
-    sys.exit(1 if Conformance(arguments.socket, Schemas(arguments.openapi)).run(arguments.only) else 0)
+    options = parser.parse_args()
+    sys.exit(1 if Conformance(options.socket, Schemas(options.openapi)).run(options.only) else 0)

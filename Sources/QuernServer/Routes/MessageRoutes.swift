@@ -10,7 +10,7 @@ extension Surface {
         router.post("v1/messages") { request, context in
             let chat = try MessagesRequest(try await json(request)).chat
             let backend = try await backend(chat.generation.model, context)
-            let plan = try await backend.plan(chat)
+            let plan = try await context.whileConnected { try await backend.plan(chat) }
             return try await backend.answer(chat, plan, promptField: "messages", context) { _ in
                 MessageForm(
                     MessagesResponse(key: UUID().key, model: backend.model.info.id),

@@ -11,7 +11,7 @@ extension Surface {
         router.post("v1/responses") { request, context in
             let wanted = try ResponsesRequest(try await json(request))
             let backend = try await backend(wanted.chat.generation.model, context)
-            let plan = try await backend.plan(wanted.chat, promptField: "input")
+            let plan = try await context.whileConnected { try await backend.plan(wanted.chat, promptField: "input") }
             return try await backend.answer(wanted.chat, plan, promptField: "input", context) { request in
                 let response = ResponseObject(
                     key: UUID().key, model: backend.model.info.id, created: Int(Date().timeIntervalSince1970),
