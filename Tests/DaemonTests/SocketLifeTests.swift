@@ -215,8 +215,10 @@ import Testing
         daemon.standardError = FileHandle.nullDevice
         try daemon.run()
         let socket = runtime.path("quern/quern.sock")
-        // The two sockets come up independently of each other.
-        for _ in 0..<1000 where mode(socket) != 0o600 || mode(runtime.path("quern/quern.pipe")) != 0o600 { usleep(20_000) }
+        // The two sockets come up independently of each other, and a name is there before anybody listens at it.
+        for path in [socket, runtime.path("quern/quern.pipe")] {
+            for _ in 0..<1000 where (try? UnixConnection(path)) == nil { usleep(20_000) }
+        }
         #expect(mode(runtime.path("quern")) == 0o700)
         #expect(mode(socket) == 0o600)
         let status = try QuernBinary.run(["status", "--json"], environment: ["XDG_RUNTIME_DIR": runtime.url.path])

@@ -87,6 +87,10 @@ struct BenchLoad {
                 "\(batch) sequences of \(depth + count) tokens need \(blocks) blocks of keys and values, the cache has "
                     + "\(model.statistics.blockCount): a smaller --batch or --depth, or --kv int8")
         }
+        // From the prefix cache all begin together; prompts read beside decoding sequences would take longer than those last.
+        for number in 0..<batch where depth > 0 {
+            _ = try await measure(request(depth: depth, fresh: 0, generating: 1, sequence: number))
+        }
         let times = try await withThrowingTaskGroup(of: [ContinuousClock.Instant].self) { group in
             for number in 0..<batch {
                 // With a depth, its last token is the one that is computed first.

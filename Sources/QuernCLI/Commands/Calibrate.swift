@@ -33,7 +33,7 @@ struct Calibrate: AsyncParsableCommand {
 
     func run() async throws {
         let bar = ProgressReport("calibrating")
-        let (profile, company) = try await HostProbe(threads: threads, progress: bar.update).profile()
+        let (profile, company) = try await HostSurvey(threads: threads, progress: bar.update).profile()
         bar.finish()
         warn(company)
         if print {
@@ -50,7 +50,7 @@ struct Calibrate: AsyncParsableCommand {
         _ = try StandardOutput.write(profile.description + "\n")
     }
 
-    private func warn(_ company: HostProbe.Company) {
+    private func warn(_ company: HostSurvey.Company) {
         guard company.noise.isNoisy else { return }
         let noise = company.noise
         let shares = String(
