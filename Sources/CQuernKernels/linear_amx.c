@@ -38,114 +38,189 @@ static void begin(int32_t group) {
 
 static void end(void) { _tile_release(); }
 
-// Integers of one operand of tokens: the high plane's or the bytes' first, the low plane's second.
+// Integers of a unit: the high plane's or the bytes' first, the low plane's second.
 typedef struct {
     _Alignas(64) int32_t sums[2][ROWS][QK_TILE_ROWS];
 } integers;
 
-// One operand of tokens times one group: where it comes from and where its sums go.
+// Sixteen tokens times one group.
 typedef struct {
     const int8_t *weights;
     const int8_t *x;        // the first token's columns
     const uint16_t *scales;
     const float *x_scales;  // the first token's
-    float *sums;
+    int64_t group;
 } unit;
 
-static inline __attribute__((always_inline)) void add_row(const qk_panel *w, unit u, const integers *from, __m512 scale,
-                                                          const int has_planes, const int t) {
+// What is the same for all units of a panel, by value: the matrix instructions may write anywhere, as far as the compiler knows.
+typedef struct {
+    int64_t last;          // group
+    int64_t group;         // bytes of a row of a plane
+    int64_t x_stride;      // bytes between two tokens
+    int64_t scale_stride;  // floats between two tokens
+} shape;
+
+// The unit after `u`: the next group, or the first one of the next sixteen tokens.
+static inline __attribute__((always_inline)) unit after(const shape s, unit u, const int has_planes) {
+    const int64_t width = has_planes ? 2 : 1;
+    if (u.group < s.last)
+        return (unit){u.weights + s.group * QK_TILE_ROWS, u.x + s.group * width, u.scales + QK_TILE_ROWS, u.x_scales + 1, u.group + 1};
+    return (unit){u.weights - s.last * s.group * QK_TILE_ROWS, u.x + ROWS * s.x_stride - s.last * s.group * width,
+                  u.scales - s.last * QK_TILE_ROWS, u.x_scales + ROWS * s.scale_stride - s.last, 0};
+}
+
+// Every third token's scale: the two between are an addressing mode away.
+#define THIRDS(from) {from, from + 3 * s.scale_stride, from + 6 * s.scale_stride, from + 9 * s.scale_stride, \
+                      from + 12 * s.scale_stride, from + 15 * s.scale_stride}
+
+static inline __attribute__((always_inline)) void add_row(const integers *from, __m512 scale, const float *const *thirds, int64_t stride,
+                                                          const int has_planes, __m512 *sum, const int t) {
     __m512i exact = _mm512_load_si512(from->sums[0][t]);
     if (has_planes) exact = _mm512_add_epi32(_mm512_slli_epi32(exact, 8), _mm512_load_si512(from->sums[1][t]));
-    __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(u.x_scales[t * w->scale_stride]));
-    __m512 sum = _mm512_loadu_ps(u.sums + t * QK_TILE_ROWS);
-    _mm512_storeu_ps(u.sums + t * QK_TILE_ROWS, _mm512_fmadd_ps(_mm512_cvtepi32_ps(exact), product, sum));
+    __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(thirds[t / 3][t % 3 * stride]));
+    sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(exact), product, sum[t]);
 }
 
-// Rows FIRST to LAST of the unit before; unrolled, so that the additions stand between the matrix instructions, which run beside
-// them.
-#define ADD_ROWS(first, last)                                                                \
+// Rows FIRST to LAST of the unit that is added; unrolled, so that the additions stand between the matrix instructions, which run
+// beside them, and the sums stay in registers.
+#define ADD_ROWS(first, last)                                             \
     _Pragma("clang loop unroll(full)") for (int t = first; t < last; t++) \
-        add_row(w, before, finished, scale, has_planes, t);
+        if (adds) add_row(finished, scale, thirds, s.scale_stride, has_planes, sum, t);
 
-// Starts a unit and adds the one before. The numbers of tile registers are part of the instruction.
-#define DEFINE_STEP(name, HIGH, LOW)                                                                                     \
-    static inline __attribute__((always_inline)) void name(const qk_panel *w, unit next, integers *started, unit before, \
-                                                           const integers *finished, const int has_planes,               \
-                                                           const int shares_weights) {                                   \
-        const int64_t stride = has_planes ? 2 * w->x_stride : w->x_stride;                                               \
-        const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)before.scales));                        \
-        _tile_zero(HIGH);                                                                                                \
-        if (!shares_weights) _tile_loadd(4, next.weights, 64);                                                           \
-        ADD_ROWS(0, 3)                                                                                                   \
-        _tile_loadd(6, next.x, stride);                                                                                  \
-        ADD_ROWS(3, 6)                                                                                                   \
-        _tile_dpbssd(HIGH, 6, 4);                                                                                        \
-        if (has_planes) _tile_zero(LOW);                                                                                 \
-        ADD_ROWS(6, 9)                                                                                                   \
-        if (has_planes) _tile_loadd(7, next.x + w->group, stride);                                                       \
-        ADD_ROWS(9, 12)                                                                                                  \
-        if (has_planes) _tile_dpbusd(LOW, 7, 4);                                                                         \
-        ADD_ROWS(12, 13)                                                                                                 \
-        _tile_stored(HIGH, started->sums[0], 64);                                                                        \
-        ADD_ROWS(13, 16)                                                                                                 \
-        if (has_planes) _tile_stored(LOW, started->sums[1], 64);                                                         \
+// Starts a unit, stores the integers of the one before (a product's are there some fifty cycles after it starts: stored at once,
+// they would hold up what follows) and adds those of the one before that. The numbers of tile registers are part of the instruction.
+#define DEFINE_STEP(name, HIGH, LOW, HIGH_BEFORE, LOW_BEFORE)                                                                   \
+    static inline __attribute__((always_inline)) void name(const shape s, unit next, integers *stored, const int stores,        \
+                                                           unit added, const integers *finished, const int adds, __m512 *sum,   \
+                                                           const int has_planes) {                                              \
+        const float *const thirds[] = THIRDS(added.x_scales);                                                                   \
+        const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)added.scales));                                \
+        _tile_loadd(4, next.weights, 64);                                                                                       \
+        _tile_zero(HIGH);                                                                                                       \
+        ADD_ROWS(0, 2)                                                                                                          \
+        _tile_loadd(6, next.x, s.x_stride);                                                                                     \
+        ADD_ROWS(2, 5)                                                                                                          \
+        _tile_dpbssd(HIGH, 6, 4);                                                                                               \
+        ADD_ROWS(5, 6)                                                                                                          \
+        if (stores) _tile_stored(HIGH_BEFORE, stored->sums[0], 64);                                                             \
+        ADD_ROWS(6, 8)                                                                                                          \
+        if (has_planes) _tile_zero(LOW);                                                                                        \
+        ADD_ROWS(8, 10)                                                                                                         \
+        if (has_planes) _tile_loadd(7, next.x + s.group, s.x_stride);                                                           \
+        ADD_ROWS(10, 13)                                                                                                        \
+        if (has_planes) _tile_dpbusd(LOW, 7, 4);                                                                                \
+        ADD_ROWS(13, 14)                                                                                                        \
+        if (stores && has_planes) _tile_stored(LOW_BEFORE, stored->sums[1], 64);                                                \
+        ADD_ROWS(14, 16)                                                                                                        \
     }
-DEFINE_STEP(step_even, 0, 1)
-DEFINE_STEP(step_odd, 2, 3)
+DEFINE_STEP(step_even, 0, 1, 2, 3)
+DEFINE_STEP(step_odd, 2, 3, 0, 1)
 
-static inline unit unit_of(const qk_panel *w, const int8_t *x, const float *x_scales, float *sums, const int has_planes, int64_t group,
-                           int64_t token) {
-    int64_t width = has_planes ? 2 : 1;
-    return (unit){.weights = w->values + group * w->group * QK_TILE_ROWS,
-                  .x = x + (token * w->x_stride + group * w->group) * width,
-                  .scales = w->scales + group * QK_TILE_ROWS,
-                  .x_scales = x_scales + token * w->scale_stride + group,
-                  .sums = sums + token * QK_TILE_ROWS};
+static inline __attribute__((always_inline)) void add_rows(const shape s, unit added, const integers *finished,
+                                                           const int has_planes, __m512 *sum) {
+    const float *const thirds[] = THIRDS(added.x_scales);
+    const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)added.scales));
+    const int adds = 1;
+    ADD_ROWS(0, ROWS)
 }
 
-static inline void ask(const qk_panel *w, int64_t group) {
-    if (w->asking == QK_ASK_NOTHING) return;
-    int64_t bytes = w->group * QK_TILE_ROWS, leaving = qk_last_asking_group(w);
-    const int8_t *ahead = group < leaving ? w->values + group * bytes + QK_ASK_BYTES : w->next + (group - leaving) * bytes;
-    for (int64_t i = 0; i < bytes; i += 64) qk_ask(ahead + i, w->asking);
+// Asks for weights as far ahead of a panel's groups as they are read.
+typedef struct {
+    const int8_t *ahead, *next;
+    int64_t groups, leaving;  // still to be asked for; of them, until `next` follows
+    int64_t bytes;            // of a group
+    qk_asking asking;
+} request;
+
+static inline request request_of(const qk_panel *w) {
+    return (request){.ahead = w->values + QK_ASK_BYTES, .next = w->next, .groups = w->asking == QK_ASK_NOTHING ? 0 : w->groups,
+                     .leaving = qk_last_asking_group(w), .bytes = w->group * QK_TILE_ROWS, .asking = w->asking};
 }
 
-// Nothing to add yet: the first unit adds zeros to sums that nobody reads.
+static inline __attribute__((always_inline)) void ask(request *r) {
+    if (r->groups == 0) return;
+    r->groups--;
+    if (r->leaving-- == 0) r->ahead = r->next;
+    const int8_t *ahead = r->ahead;
+    const int64_t bytes = r->bytes;
+    r->ahead = ahead + bytes;
+    switch (r->asking) {
+        case QK_ASK_NOTHING: break;
+        case QK_ASK_PAST: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 0); break;
+        case QK_ASK_SECOND: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 2); break;
+        case QK_ASK_KEEP: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 3); break;
+    }
+}
+
+static inline __attribute__((always_inline)) void load_sums(__m512 *sum, const float *from) {
+    _Pragma("clang loop unroll(full)") for (int t = 0; t < ROWS; t++) sum[t] = _mm512_loadu_ps(from + t * QK_TILE_ROWS);
+}
+
+static inline __attribute__((always_inline)) void store_sums(const __m512 *sum, float *to) {
+    _Pragma("clang loop unroll(full)") for (int t = 0; t < ROWS; t++) _mm512_storeu_ps(to + t * QK_TILE_ROWS, sum[t]);
+}
+
+// After the unit that was added: sixteen tokens that are complete make room for the next sixteen.
+#define TURN(added)                                  \
+    if ((added).group == s.last && sums < last_sums) { \
+        store_sums(sum, sums);                       \
+        sums += ROWS * QK_TILE_ROWS;                 \
+        load_sums(sum, sums);                        \
+    }
+
+// Units of all tokens one after the other, so that the matrix unit runs dry once, not once for every sixteen tokens.
 static inline __attribute__((always_inline)) void multiply(const qk_panel *w, const int8_t *x, const float *x_scales, int32_t tokens,
                                                            float *sums, const int has_planes) {
+    const int64_t blocks = (tokens + ROWS - 1) / ROWS, units = w->groups * blocks;
+    const shape s = {w->groups - 1, w->group, has_planes ? 2 * w->x_stride : w->x_stride, w->scale_stride};
+    request r = request_of(w);
+    float *const last_sums = sums + (blocks - 1) * ROWS * QK_TILE_ROWS;
     integers even, odd;
-    _Alignas(64) float nowhere[ROWS * QK_TILE_ROWS] = {0};
-    memset(&odd, 0, sizeof odd);
-    unit before = unit_of(w, x, x_scales, nowhere, has_planes, 0, 0);
-    if (tokens > ROWS) {
-        for (int64_t g = 0; g < w->groups; g++) {
-            unit first = unit_of(w, x, x_scales, sums, has_planes, g, 0), second = unit_of(w, x, x_scales, sums, has_planes, g, ROWS);
-            ask(w, g);
-            step_even(w, first, &even, before, &odd, has_planes, 0);
-            step_odd(w, second, &odd, first, &even, has_planes, 1);
-            before = second;
-        }
-    } else {
-        int64_t g = 0;
-        for (; g + 1 < w->groups; g += 2) {
-            unit first = unit_of(w, x, x_scales, sums, has_planes, g, 0), second = unit_of(w, x, x_scales, sums, has_planes, g + 1, 0);
-            ask(w, g);
-            step_even(w, first, &even, before, &odd, has_planes, 0);
-            ask(w, g + 1);
-            step_odd(w, second, &odd, first, &even, has_planes, 0);
-            before = second;
-        }
-        if (g < w->groups) {
-            unit first = unit_of(w, x, x_scales, sums, has_planes, g, 0);
-            ask(w, g);
-            step_even(w, first, &even, before, &odd, has_planes, 0);
-            odd = even;
-            before = first;
-        }
+    __m512 sum[ROWS];
+    load_sums(sum, sums);
+    unit first = {w->values, x, w->scales, x_scales, 0};
+    ask(&r);
+    step_even(s, first, &odd, 0, first, &even, 0, sum, has_planes);
+    unit second = after(s, first, has_planes);
+    if (units > 1) {
+        ask(&r);
+        step_odd(s, second, &even, 1, first, &odd, 0, sum, has_planes);
     }
-    const integers *finished = &odd;
-    const __m512 scale = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)before.scales));
-    ADD_ROWS(0, ROWS)
+    int64_t u = 2;
+    for (; u + 1 < units; u += 2) {
+        const unit third = after(s, second, has_planes), fourth = after(s, third, has_planes);
+        ask(&r);
+        step_even(s, third, &odd, 1, first, &even, 1, sum, has_planes);
+        TURN(first)
+        ask(&r);
+        step_odd(s, fourth, &even, 1, second, &odd, 1, sum, has_planes);
+        TURN(second)
+        first = third;
+        second = fourth;
+    }
+    if (u < units) {
+        const unit third = after(s, second, has_planes);
+        step_even(s, third, &odd, 1, first, &even, 1, sum, has_planes);
+        TURN(first)
+        first = second;
+        second = third;
+        add_rows(s, first, &odd, has_planes, sum);
+        TURN(first)
+        _tile_stored(0, even.sums[0], 64);
+        if (has_planes) _tile_stored(1, even.sums[1], 64);
+        add_rows(s, second, &even, has_planes, sum);
+    } else if (units > 1) {
+        add_rows(s, first, &even, has_planes, sum);
+        TURN(first)
+        _tile_stored(2, odd.sums[0], 64);
+        if (has_planes) _tile_stored(3, odd.sums[1], 64);
+        add_rows(s, second, &odd, has_planes, sum);
+    } else {
+        _tile_stored(0, even.sums[0], 64);
+        if (has_planes) _tile_stored(1, even.sums[1], 64);
+        add_rows(s, first, &even, has_planes, sum);
+    }
+    store_sums(sum, sums);
 }
 
 // Few tokens with VNNI: high bytes meet the weights as unsigned bytes, 128 higher, and start at -128 times their sum; low bytes
