@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# quern beside llama.cpp on the same weights, machine and threads: interleaved passes, medians, a markdown table.
+# quern beside llama.cpp and OpenVINO GenAI on the same weights, machine and threads: interleaved passes, medians, a markdown
+# table, a chart.
 #
 # llama.cpp is built natively from the source that its PyPI package llama-cpp-python carries. Both engines get the same
-# checkpoint: llama.cpp as Q8_0, quern packed to int8 and run with both of its activation precisions.
+# checkpoint: llama.cpp and OpenVINO as Q8_0, quern packed to int8 and run with both of its activation precisions. OpenVINO reads
+# GGUF files of some architectures only; where it does not, its column stays empty.
 set -euo pipefail
 
-llama_version=0.3.36
+llama_version=0.3.36 openvino_version=2026.4.1.0
 
 usage() {
     cat <<TEXT
@@ -17,7 +19,7 @@ usage: bench-peers.sh [--model MODEL] [--passes N] [--threads N] [--isa native|a
   --passes   interleaved passes; medians are reported (default 5)
   --threads  threads of both engines (default: all)
   --isa      native (default), or avx2: both engines without AVX-512
-  --json     also write every figure there, with machine, date and versions
+  --json     also write every figure there, with machine, date and versions, and a chart beside it (.svg)
   --prefix   run each measurement under this command, such as "taskset -c 0,1"
 
 Builds under .build-peers/. Takes about ten minutes the first time.
@@ -48,6 +50,7 @@ if [ ! -x "$venv/bin/cmake" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install -q cmake ninja scikit-build-core numpy gguf
 fi
+[ -d "$work/openvino" ] || { python3 -m venv "$work/openvino" && "$work/openvino/bin/pip" install -q numpy "openvino-genai==$openvino_version"; }
 export PATH=$venv/bin:$PATH
 
 source=$work/llama_cpp_python-$llama_version/vendor/llama.cpp
@@ -108,6 +111,10 @@ llama_batch() {     # SEQUENCES
     "${prefix[@]}" "$build/bin/llama-batched-bench" -m "$q8" -c 8192 -b 2048 -ub 512 -npp 32 -ntg 64 -npl "$1" -t "$threads" -fa 1 \
         2>/dev/null > "$results/batched-$pass-$1.txt"
 }
+openvino() {
+    "${prefix[@]}" "$work/openvino/bin/python" scripts/peers/openvino_generate.py "$q8" "$threads" 64 512 2048 \
+        > "$results/openvino-$pass.json" 2> "$results/openvino-$pass.log" || echo "OpenVINO: $(tail -1 "$results/openvino-$pass.log")" >&2
+}
 # Virtual machines change their speed from one half minute to the next: the engines take turns load by load.
 for pass in $(seq 1 "$passes"); do
     echo "pass $pass of $passes" >&2
@@ -115,51 +122,7 @@ for pass in $(seq 1 "$passes"); do
     quern_bench 2048 4; llama_bench 2048 0; llama_batch 4
     quern_bench 32 8; llama_batch 8
     quern_bench 32 16; llama_batch 16
+    openvino
 done
 revision=$(git describe --always --dirty 2>/dev/null || echo unknown)
-python3 - "$results" "$passes" "$model" "$threads" "$isa" "$json" "$revision" "$llama_version" <<'PYTHON'
-import datetime, glob, json, re, statistics, sys
-folder, passes, model, threads, isa, out, revision, llama_version = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
-precisions = ("int8", "int8-fast")
-quern, llama, share, walls = {p: {} for p in precisions}, {}, {}, []
-for n in range(1, passes + 1):
-    for precision in precisions:
-        for path in sorted(glob.glob(f"{folder}/quern-{n}-{precision}-[0-9]*.json")):
-            report = json.load(open(path))
-            walls.append(report["walls"])
-            for r in report["results"]:
-                key = (r["kind"], r["tokens"] if r["kind"] == "prefill" else r["batch"])
-                quern[precision].setdefault(key, []).append(r["tokens_per_second"])
-                if precision == "int8":
-                    share.setdefault(key, []).append(r["wall_share"])
-    both = {}
-    for path in glob.glob(f"{folder}/llama-{n}-*.json"):
-        for r in json.load(open(path)):
-            key = ("prefill", r["n_prompt"]) if r["n_gen"] == 0 else ("decode", 1)
-            both[key] = max(both.get(key, 0), r["avg_ts"])      # its better setting, pass by pass
-    for path in glob.glob(f"{folder}/batched-{n}-*.txt"):
-        for line in open(path):
-            cells = [c.strip() for c in line.split("|")]
-            if len(cells) > 9 and re.fullmatch(r"\d+", cells[3]):
-                both[("decode", int(cells[3]))] = float(cells[8])
-    for key, value in both.items():
-        llama.setdefault(key, []).append(value)
-print(f"{model}, {threads} threads, {isa}, {report['instruction_set']}; medians of {passes} interleaved passes, tok/s;"
-      " ratios are medians of each pass's own\n")
-print("| load | llama.cpp Q8_0 | int8 | ratio | of the wall | int8-fast | ratio |\n|---|---:|---:|---:|---:|---:|---:|")
-rows = []
-for key in sorted(llama, key=lambda key: (key[0] != "prefill", key[1])):
-    peer, exact, fast = (statistics.median(rates[key]) for rates in (llama, *(quern[p] for p in precisions)))
-    exact_ratio, fast_ratio = (statistics.median(a / b for a, b in zip(quern[p][key], llama[key])) for p in precisions)
-    name = f"prefill {key[1]}" if key[0] == "prefill" else f"decode, {key[1]} sequence{'s' if key[1] > 1 else ''}"
-    print(f"| {name} | {peer:.1f} | {exact:.1f} | {exact_ratio:.2f} | {100 * statistics.median(share[key]):.0f} % "
-          f"| {fast:.1f} | {fast_ratio:.2f} |")
-    rows.append({"kind": key[0], "size": key[1], "llama": llama[key], "quern": {p: quern[p][key] for p in precisions},
-                 "wall_share": share[key]})
-processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
-json.dump({
-    "date": datetime.date.today().isoformat(), "processor": processor[1] if processor else "unknown",
-    "instruction_set": report["instruction_set"], "walls": walls, "quern": revision, "llama_cpp_python": llama_version,
-    "model": model, "threads": int(threads), "isa": isa, "rows": rows,
-}, open(out, "w"), indent=1)
-PYTHON
+python3 scripts/peers/report.py "$results" "$passes" "$model" "$threads" "$isa" "$json" "$revision" "$llama_version" "$openvino_version"

@@ -30,7 +30,7 @@ struct HostProbe {
     func round() async throws {
         try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: Self.contexts, prompts: [Self.chunk, Self.longContext])
         try await narrow.measure(batches: [1], contexts: Self.contexts, prompts: [Self.chunk])
-        try await layers.measure(batches: [1], contexts: [], prompts: [])
+        try await layers.measure(batches: [1], contexts: [], prompts: [Self.chunk])
     }
 
     /// The calibration that medians of these rounds give.

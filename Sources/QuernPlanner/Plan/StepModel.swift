@@ -73,17 +73,17 @@ struct StepModel {
         if headTokens > 0 { matrix(.head, tokens: headTokens, into: &cost) }
     }
 
-    /// The longer of reading a class of weights and multiplying with it; one measured figure where steps of that many tokens
-    /// were timed as a whole.
+    /// The longer of reading a class of weights and multiplying with it. Where steps of that many tokens were timed as a whole, that
+    /// figure counts, unless memory cannot keep up with it: what was timed may have fitted a cache.
     private func matrix(_ tensors: TensorClass, tokens: Int, into cost: inout Cost) {
         let kernel = load.format.kernel(of: tensors)
         let bytes = model.weightsRead(of: tensors, tokens: tokens) * load.format.bits(of: tensors) / 8 / chips
         let operations = 2 * model.weightsUsed(of: tensors) * Double(tokens) / chips
         let reading = CostItem.rate("kernel.\(kernel).read", .weights, amount: bytes, perSecond: rates.read(kernel))
         if let measured = rates.measuredCompute(kernel, tokens: tokens) {
-            let seconds = operations / measured
-            let cause = reading.seconds > seconds / 2 ? Bottleneck.weights : .compute
-            return cost.add(.rate("kernel.\(kernel).compute.\(tokens)", cause, amount: operations, perSecond: measured))
+            let cause = reading.seconds > operations / measured / 2 ? Bottleneck.weights : .compute
+            let timed = CostItem.rate("kernel.\(kernel).compute.\(tokens)", cause, amount: operations, perSecond: measured)
+            return cost.add(reading.seconds > timed.seconds ? reading : timed)
         }
         let multiplying = CostItem.rate(
             "kernel.\(kernel).compute", .compute, amount: operations, perSecond: rates.compute(kernel))

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""A chart of a file that bench-peers.sh wrote: each load's rates side by side, as multiples of llama.cpp's.
+
+usage: chart.py RESULTS.json CHART.svg
+"""
+import json
+import statistics
+import sys
+from html import escape
+
+ENGINES = [("quern int8", "#1f6f5c"), ("OpenVINO GenAI", "#9a8c5a"), ("llama.cpp Q8_0", "#8a9aa8")]
+LEFT, BAR, GAP, WIDTH, TOP = 150, 16, 12, 760, 64
+
+
+def rates(row: dict) -> list:
+    found = [statistics.median(row["quern"]["int8"]), None, statistics.median(row["llama"])]
+    if row.get("openvino"):
+        found[1] = statistics.median(row["openvino"])
+    return found
+
+
+def chart(result: dict) -> str:
+    rows = result["rows"]
+    most = max(max(r for r in rates(row) if r) / statistics.median(row["llama"]) for row in rows)
+    scale = (WIDTH - LEFT - 120) / most
+    parts, y = [], TOP
+    for row in rows:
+        base = statistics.median(row["llama"])
+        name = f"prompt of {row['size']}" if row["kind"] == "prefill" else f"decode, batch {row['size']}"
+        shown = [(rate, colour) for rate, (_, colour) in zip(rates(row), ENGINES) if rate]
+        parts.append(f'<text x="{LEFT - 10}" y="{y + len(shown) * BAR / 2 + 4:.0f}" text-anchor="end">{escape(name)}</text>')
+        for rate, colour in shown:
+            parts.append(f'<rect x="{LEFT}" y="{y}" width="{rate / base * scale:.1f}" height="{BAR - 3}" fill="{colour}"/>')
+            parts.append(f'<text x="{LEFT + rate / base * scale + 6:.1f}" y="{y + BAR - 5}">{rate:.0f} tok/s, {rate / base:.2f} ×</text>')
+            y += BAR
+        y += GAP
+    used = [engine for index, engine in enumerate(ENGINES) if any(rates(row)[index] for row in rows)]
+    legend = "".join(
+        f'<rect x="{LEFT + 170 * i}" y="36" width="12" height="12" fill="{colour}"/>'
+        f'<text x="{LEFT + 170 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
+    title = f"{result['model']}, {result['threads']} threads, {result['processor']} ({result['instruction_set']}), {result['date']}"
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 8}" font-family="sans-serif" font-size="12" '
+            f'fill="#222"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="14">{escape(title)}</text>'
+            f'{legend}{"".join(parts)}</svg>\n')
+
+
+if __name__ == "__main__":
+    open(sys.argv[2], "w").write(chart(json.load(open(sys.argv[1]))))
