@@ -24,7 +24,7 @@ extension LoadedModel {
         } catch {
             throw RequestError(error)
         }
-        return PreparedRequest(generation: generation, stop: [])
+        return PreparedRequest(generation: generation, stop: [], parser: nil)
     }
 
     /// Computes the vector of a request from `prepareEmbedding`; cancelling the task cancels the request.

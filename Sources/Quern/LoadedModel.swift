@@ -130,7 +130,7 @@ public final class LoadedModel: Sendable {
         } catch {
             throw RequestError(error)
         }
-        return PreparedRequest(generation: generation, stop: request.stop)
+        return PreparedRequest(generation: generation, stop: request.stop, parser: request.parser)
     }
 
     /// Queues a request; its events arrive on the returned sequence, and dropping that cancels the request.
@@ -139,7 +139,8 @@ public final class LoadedModel: Sendable {
             let (id, events) = try engine.submit(request.generation)
             return TextGeneration(
                 id: id, events: events, engine: engine, promptCount: request.generation.prompt.count,
-                detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop, device: device)
+                detokenizer: tokenizer?.makeDetokenizer(skipSpecialTokens: true), stop: request.stop, parser: request.parser,
+                device: device)
         } catch {
             throw RequestError(error)
         }

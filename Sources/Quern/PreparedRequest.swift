@@ -5,6 +5,7 @@ import QuernEngine
 public struct PreparedRequest: Sendable {
     var generation: GenerationRequest
     let stop: [String]
+    let parser: AnswerParser?
 
     public var promptTokens: [TokenID] { generation.prompt }
 

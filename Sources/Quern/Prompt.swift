@@ -44,7 +44,7 @@ public struct TextRequest: Sendable {
     public var prompt: Prompt
     /// Nil generates until a stop token or the end of the context; 0 computes the prompt only.
     public var maxTokens: Int?
-    /// Nothing ends the completion before so many tokens, stop strings excepted.
+    /// Nothing ends the completion before so many tokens, stop strings and calls in a loop excepted.
     public var minTokens = 0
     public var sampling: SamplingParameters
     /// The completion ends before the first of these strings.
@@ -63,6 +63,8 @@ public struct TextRequest: Sendable {
     public var domain = CacheDomain()
     /// What the completion must look like; nil leaves it free.
     public var guidance: GuidancePlan?
+    /// Reads the completion's calls, which end it when they go in a loop; nil where there are none.
+    public var parser: AnswerParser?
 
     public init(prompt: Prompt, maxTokens: Int? = nil, sampling: SamplingParameters = SamplingParameters()) {
         self.prompt = prompt

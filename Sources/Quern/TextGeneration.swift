@@ -1,7 +1,8 @@
 // The events of one request as text.
 //
-// Owns: detokenizing, stop strings, and waiting for the pace of a device. Invariants: never half a scalar, never a part of a
-// stop string; exactly one terminal event (`finished` or `failed`), last; ending the iteration early cancels the request.
+// Owns: detokenizing, stop strings, ending calls in a loop, and waiting for the pace of a device. Does not own: what a loop is
+// (AnswerParser). Invariants: never half a scalar, never a part of a stop string; exactly one terminal event (`finished` or
+// `failed`), last; ending the iteration early cancels the request.
 import QuernEngine
 import QuernTokenizer
 
@@ -31,6 +32,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
     let promptCount: Int
     let detokenizer: Detokenizer?
     let stop: [String]
+    let parser: AnswerParser?
     let device: TargetDevice?
 
     /// Ends the request at the next step.
@@ -39,7 +41,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
     public func makeAsyncIterator() -> Iterator {
         Iterator(
             id: id, events: events.makeAsyncIterator(), engine: engine, promptCount: promptCount,
-            detokenizer: detokenizer, filter: StopFilter(stop), device: device)
+            detokenizer: detokenizer, filter: StopFilter(stop), parser: parser, device: device)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -49,6 +51,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
         let promptCount: Int
         var detokenizer: Detokenizer?
         var filter: StopFilter
+        var parser: AnswerParser?
         let device: TargetDevice?
         private var pace: Pace?
         private var isStopped = false
@@ -57,7 +60,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
 
         init(
             id: UInt64, events: AsyncStream<GenerationEvent>.Iterator, engine: Engine, promptCount: Int,
-            detokenizer: Detokenizer?, filter: StopFilter, device: TargetDevice?
+            detokenizer: Detokenizer?, filter: StopFilter, parser: AnswerParser?, device: TargetDevice?
         ) {
             self.id = id
             self.events = events
@@ -65,6 +68,7 @@ public struct TextGeneration: AsyncSequence, Sendable {
             self.promptCount = promptCount
             self.detokenizer = detokenizer
             self.filter = filter
+            self.parser = parser
             self.device = device
         }
 
@@ -94,17 +98,15 @@ public struct TextGeneration: AsyncSequence, Sendable {
                     if isStopped { continue }
                     tokenCount += 1
                     let (text, stop) = filter.append(detokenizer?.append(token) ?? "")
-                    if let stop {
-                        isStopped = true
-                        pending = .stopped(by: stop)
-                        engine.cancel(id)
-                    }
+                    pending = stop.map { .stopped(by: $0) }
+                    isStopped = stop != nil || isLoop(with: text)
+                    if isStopped { engine.cancel(id) }
                     return .text(text, tokens: [token])
                 case .finished(let reason, var usage, let timings):
-                    // The engine may have been some tokens ahead of the stop string.
+                    // The engine may have been some tokens ahead.
                     if isStopped { usage.completionTokens = tokenCount }
-                    let end = TextEvent.finished(isStopped ? .stop : reason, usage, timings)
                     let rest = isStopped ? "" : remainder()
+                    let end = TextEvent.finished(isStopped || isLoop(with: rest) ? .stop : reason, usage, timings)
                     guard !rest.isEmpty else { return end }
                     pending = end
                     return .text(rest, tokens: [])
@@ -114,6 +116,12 @@ public struct TextGeneration: AsyncSequence, Sendable {
                 }
             }
             return nil
+        }
+
+        /// Whether further text is the end of calls in a loop.
+        private mutating func isLoop(with text: String) -> Bool {
+            _ = parser?.append(text)
+            return parser?.isLooping == true
         }
 
         /// When the device would have done `work`.

@@ -49,6 +49,7 @@ extension Backend {
     func request(_ chat: ChatCompletionRequest, _ plan: AnswerPlan, from sender: Sender) -> TextRequest {
         var request = request(chat.generation, prompt: .tokens(plan.tokens), from: sender)
         request.guidance = plan.guidance
+        request.parser = plan.parser
         request.topLogprobs = chat.logprobs
         return request
     }

@@ -151,6 +151,85 @@ import Testing
         for cut in 1..<count { #expect(read(text, parser, cuts: [cut]) == whole, "cut at \(cut)") }
     }
 
+    /// Calls of `tag` with its argument for each letter of `letters`; their arguments share their beginnings.
+    private func calls(_ letters: String, _ form: ToolForm) -> String {
+        letters.map { letter in
+            form == .json
+                ? "<tool_call>\n{\"name\": \"tag\", \"arguments\": {\"text\": \"same \(letter)\"}}\n</tool_call>"
+                : "<tool_call>\n<function=tag>\n<parameter=text>\nsame \(letter)\n</parameter>\n</function>\n</tool_call>"
+        }.joined(separator: "\n")
+    }
+
+    private func tagParser(_ form: ToolForm) throws -> AnswerParser {
+        let tag = #"{"type": "function", "function": {"name": "tag", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}}}}"#
+        return AnswerParser(thinking: .absent, tools: try tools(.required, [tag, Self.ping]), form: form)
+    }
+
+    private func letters(_ answer: StructuredAnswer) -> String {
+        answer.calls.map { $0.arguments.dropFirst(#"{"text": "same "#.utf8.count).prefix(1) }.joined()
+    }
+
+    @Test(arguments: [ToolForm.json, .parameters], [
+        ("AA", "AA"), ("ABA", "ABA"), ("ABAC", "ABCA"), ("ABABC", "ABCAB"),                              // wanted
+        ("AAA", "A"), ("ABABA", "AB"), ("ABABABABAB", "AB"), ("ABACA", "ABC"), ("ABBCCDB", "ABCD"),      // loops
+    ])
+    func theThirdEqualCallEndsTheAnswer(_ form: ToolForm, _ written: (calls: String, delivered: String)) throws {
+        let text = calls(written.calls, form)
+        let parser = try tagParser(form)
+        let whole = read(text, parser)
+        #expect(letters(whole) == written.delivered && whole.content.isEmpty)
+        #expect(whole.calls.allSatisfy { (try? JSONValue(parsing: Array($0.arguments.utf8))) != nil })
+        let count = text.unicodeScalars.count
+        #expect(read(text, parser, cuts: Array(1..<count)) == whole)
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<40 {
+            let cuts = (0..<Int.random(in: 1...12, using: &random)).map { _ in Int.random(in: 1..<count, using: &random) }
+            #expect(read(text, parser, cuts: cuts) == whole, "\(cuts)")
+        }
+    }
+
+    @Test(arguments: [ToolForm.json, .parameters]) func copiesAreHeldUntilTheyDiverge(_ form: ToolForm) throws {
+        var parser = try tagParser(form)
+        var answer = StructuredAnswer()
+        for scalar in calls("AB", form).unicodeScalars {
+            let isAhead = scalar == "B"
+            if isAhead { #expect(letters(answer) == "A") }
+            for event in parser.append(String(scalar)) { answer.append(event) }
+            // What was held back comes with the first difference.
+            if isAhead { #expect(answer.calls.last?.arguments == #"{"text": "same B"#) }
+        }
+        for event in parser.append("\n" + calls("A", form)) { answer.append(event) }
+        #expect(letters(answer) == "AB" && !parser.isLooping)
+        for event in parser.append("\n" + calls("A", form) + "\n" + calls("C", form)) { answer.append(event) }
+        #expect(parser.isLooping && parser.finish().isEmpty && letters(answer) == "AB")
+        #expect(parser.raw == calls("ABAAC", form))
+    }
+
+    /// Of an answer that was cut off, a call's beginning is delivered if it is new, and then it is the last.
+    @Test(arguments: [ToolForm.json, .parameters]) func cutOffCopiesAreNotDelivered(_ form: ToolForm) throws {
+        let (twice, third) = (calls("ABA", form), "\n" + calls("B", form))
+        let parser = try tagParser(form)
+        for length in 1..<third.count {
+            let answer = read(twice + third.prefix(length), parser)
+            #expect(letters(answer) == "ABA", "\(length)")
+        }
+        let new = calls("C", form)
+        let letter = try #require(new.firstIndex(of: "C"))
+        let answer = read(twice + "\n" + new[...letter], parser)
+        #expect(letters(answer) == "ABC" && answer.calls[2].arguments == #"{"text": "same C"#)
+    }
+
+    /// Names are compared too, and bytes: a letter and its canonical equivalent are two arguments.
+    @Test func callsThatOnlyLookEqualAreDelivered() throws {
+        let parser = try tagParser(.json)
+        let spellings = ["é", "e\u{301}", "é", "e\u{301}"].map { calls("A", .json).replacing("A", with: $0) }
+        let answer = read(spellings.joined(separator: "\n"), parser)
+        #expect(answer.calls.map { Array($0.arguments.utf8).count } == [19, 20, 19, 20])
+        let other = calls("A", .json).replacing("tag", with: "net.ping")
+        let named = read(([calls("AA", .json), other, other]).joined(separator: "\n"), parser)
+        #expect(named.calls.map(\.name) == ["tag", "net.ping", "tag", "net.ping"])
+    }
+
     @Test func whatCannotBeReadIsNotLost() throws {
         var parser = AnswerParser(thinking: .absent, tools: try tools(), form: .json)
         var answer = StructuredAnswer()

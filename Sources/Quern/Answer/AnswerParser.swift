@@ -1,7 +1,8 @@
 // Splits generated text into reasoning, content and calls while it arrives.
 //
-// Owns: where each part begins and ends. Does not own: what is inside a call (ToolCallParser). Invariants: no marker or part
-// of one is ever delivered as text; all text is kept in `raw`; feeding the text in other pieces gives the same sums.
+// Owns: where each part begins and ends. Does not own: what is inside a call (ToolCallParser), or whether it is delivered
+// (CallDelivery). Invariants: no marker or part of one is ever delivered as text; all text is kept in `raw`; feeding the text in
+// other pieces gives the same sums.
 
 /// Whether generated text begins inside thinking.
 public enum ThinkingStart: Sendable, Equatable {
@@ -16,6 +17,8 @@ public enum ThinkingStart: Sendable, Equatable {
 public struct AnswerParser: Sendable {
     private enum Part {
         case opening, reasoning, content, call, betweenCalls
+        /// After calls in a loop: nothing more is delivered.
+        case loop
     }
 
     private let tools: ToolSet?
@@ -27,7 +30,7 @@ public struct AnswerParser: Sendable {
     private var dropsNewlines = false
     private var call: ToolCallParser?
     private let form: ToolForm?
-    private var callCount = 0
+    private var calls = CallDelivery()
     /// Everything received, markers included.
     public private(set) var raw = ""
     /// A call that could not be read, which was delivered as content instead.
@@ -53,6 +56,9 @@ public struct AnswerParser: Sendable {
     /// Whether the text that comes next belongs to thinking.
     public var isThinking: Bool { part == .reasoning }
 
+    /// Whether a call came for the third time, which is the end of the answer.
+    public var isLooping: Bool { part == .loop }
+
     /// What was held back, at the end of the text.
     public mutating func finish() -> [AnswerEvent] {
         switch part {
@@ -62,11 +68,14 @@ public struct AnswerParser: Sendable {
         case .reasoning: return events(scanner.takeAll()) { .reasoning($0) }
         case .content:
             let rest = newlines + scanner.takeAll()
-            return rest.isEmpty ? [] : [.content(rest)]
+            return (rest.isEmpty ? [] : [.content(rest)]) + calls.finish()
         case .call:
             guard var parser = call else { return [] }
-            return parser.finish(&scanner).map { event($0) }
-        case .betweenCalls: return []
+            // Of what is held back, the rest may be half a marker, which would look like a difference.
+            let rest = calls.isHeld ? [] : parser.finish(&scanner)
+            return rest.flatMap { calls.add($0) } + calls.finish()
+        case .betweenCalls: return calls.finish()
+        case .loop: return []
         }
     }
 
@@ -110,6 +119,7 @@ public struct AnswerParser: Sendable {
             }
             return released(before: ToolForm.open) { .content($0) }
         case .call: return callStep()
+        case .loop: return nil
         case .betweenCalls:
             scanner.dropNewlines()
             switch scanner.take(ToolForm.open) {
@@ -127,16 +137,16 @@ public struct AnswerParser: Sendable {
         call = parser
         switch step {
         case .needsMore: return nil
-        case .pieces(let pieces): return pieces.map { event($0) }
+        case .pieces(let pieces): return pieces.flatMap { calls.add($0) }
         case .ended(let pieces):
-            part = .betweenCalls
-            defer { callCount += 1 }
-            return pieces.map { event($0) }
+            let last = pieces.flatMap { calls.add($0) } + calls.end()
+            part = calls.isLoop ? .loop : .betweenCalls
+            return last
         case .malformed(let text):
             problem = "a call could not be read; its text was delivered as content"
             enter(.content)
             dropsNewlines = false
-            return events(text) { .content($0) }
+            return calls.breakOff() + events(text) { .content($0) }
         }
     }
 
@@ -149,13 +159,6 @@ public struct AnswerParser: Sendable {
         part = next
         newlines = ""
         dropsNewlines = true
-    }
-
-    private func event(_ piece: ToolCallParser.Piece) -> AnswerEvent {
-        switch piece {
-        case .name(let name): .callStarted(index: callCount, name: name)
-        case .arguments(let text): .callArguments(index: callCount, text)
-        }
     }
 
     private mutating func released(before marker: String, _ make: (String) -> AnswerEvent) -> [AnswerEvent]? {
