@@ -27,7 +27,7 @@ struct HostSurvey {
     func profile() async throws -> (profile: DeviceProfile, company: Company) {
         let started = ContinuousClock.now
         let base = Double(ProcessMemory.resident)
-        let probe = try HostProbe(threads: threads)
+        var probe = try HostProbe(threads: threads)
         var company = Company()
         var quiet: [Int] = []
         var seconds = 0.0
@@ -47,13 +47,14 @@ struct HostSurvey {
         let (counters, began) = (HostCounters.now(), ContinuousClock.now)
         let profile = try profile(
             try probe.engine(rounds: counted, source: source), base: base, threads: probe.info.threads,
-            instructionSet: probe.info.instructionSet, source: source)
+            instructionSet: probe.info.instructionSet, walls: probe.walls(rounds: counted), source: source)
         company.noise.formMaximum(HostNoise(from: counters, to: .now(), seconds: (ContinuousClock.now - began) / .seconds(1)))
         return (profile, company)
     }
 
     private func profile(
-        _ measured: EngineCalibration, base: Double, threads: Int, instructionSet: String, source: String
+        _ measured: EngineCalibration, base: Double, threads: Int, instructionSet: String,
+        walls: (readBandwidth: Double, multiplyRate: Double), source: String
     ) throws -> DeviceProfile {
         guard let set = InstructionSet(instructionSet) else { throw Failure.general("no kernels for this processor") }
         var facts = FactTable()
@@ -61,15 +62,16 @@ struct HostSurvey {
             _ = facts.add(key, Fact(value: Estimate(value), dimension: dimension, confidence: confidence, source: by))
         }
         add("memory.capacity", Double(ProcessInfo.processInfo.physicalMemory), .bytes, .read, "the operating system")
-        var counts = [1]
-        while let last = counts.last, last < threads { counts.append(min(threads, last * 2)) }
-        for count in counts {
-            let walls = try WallProbe(threads: count, instructionSet: set).measure()
+        add("memory.read", walls.readBandwidth, .bytesPerSecond, .measured, "\(source), plain loads")
+        var count = 1
+        while count < threads {
+            let read = try WallProbe(threads: count, instructionSet: set).readBandwidth()
             let by = "quern calibrate: \(count) \(count == 1 ? "thread" : "threads"), plain loads, best of 3"
-            add(count == threads ? "memory.read" : "memory.read.\(count)", walls.readBandwidth, .bytesPerSecond, .measured, by)
-            if count == threads, walls.multiplyRate > 0 {
-                add("compute.int8", 2 * walls.multiplyRate, .operationsPerSecond, .measured, "\(by), 16-bit products on registers")
-            }
+            add("memory.read.\(count)", read, .bytesPerSecond, .measured, by)
+            count *= 2
+        }
+        if walls.multiplyRate > 0 {
+            add("compute.int8", 2 * walls.multiplyRate, .operationsPerSecond, .measured, "\(source), exact 16-bit products on registers")
         }
         add("compute.f32", try Self.floatRate(threads: threads), .operationsPerSecond, .measured, "\(source), BLAS 1024^3")
         var engine = measured.facts

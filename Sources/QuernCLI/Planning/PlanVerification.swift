@@ -55,14 +55,15 @@ struct PlanVerification {
             lines.append(try await memory(profile, batch: load.batch, context: load.context))
             bar.update(Double(index + 1) / turns)
         }
-        let probe = try HostProbe(threads: nil)
+        var probe = try HostProbe(threads: nil)
         // Room for what the longest load keeps, and for the prompts that are timed beside it.
         let loaded = try load(room: room(longest), sequences: most + 2)
         let load = BenchLoad(model: loaded)
+        var prefill: [Int: [Double]] = [:]      // by context: the batch makes no difference to a prompt
         for round in 0..<Self.rounds {
             try await probe.round()
             for index in lines.indices {
-                lines[index].prefill.append(try await load.prefill(lines[index].context, depth: 0).rate)
+                prefill[lines[index].context, default: []].append(try await load.prefill(lines[index].context, depth: 0).rate)
                 lines[index].decode.append(
                     try await load.decode(Self.generated, depth: lines[index].context, batch: lines[index].batch).rate)
             }
@@ -73,6 +74,7 @@ struct PlanVerification {
         let now = try recalibrated(profile, by: try probe.engine(rounds: Array(0..<Self.rounds), source: "quern plan --verify"))
         for index in lines.indices {
             let line = lines[index]
+            lines[index].prefill = prefill[line.context] ?? []
             lines[index].predicted = try plan(now, batch: line.batch, context: line.context, weightBytes: line.weightBytes)
         }
         _ = try StandardOutput.write(json ? Self.json(lines).serialized(.pretty) + "\n" : text(lines))

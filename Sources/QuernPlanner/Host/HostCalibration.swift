@@ -55,7 +55,8 @@ public struct HostCalibration: Sendable {
 
     /// Terms other than products.
     private static let shared: [(key: String, dimension: Dimension)] = [
-        ("layer.overhead", .seconds), ("activation.read", .bytesPerSecond), ("attention.read", .bytesPerSecond),
+        ("layer.overhead", .seconds), ("activation.read", .bytesPerSecond), ("activation.prompt", .bytesPerSecond),
+        ("attention.read", .bytesPerSecond),
         ("attention.step", .operationsPerSecond), ("attention.compute", .operationsPerSecond),
     ]
 

@@ -58,6 +58,7 @@ struct Rates {
     var stateRead: Double { rate(engine.estimate("state.read") ?? memory) }
     /// Infinite where element-wise work is part of the layer's overhead.
     var activationRead: Double { engine.estimate("activation.read").map(rate) ?? .infinity }
+    var activationPrompt: Double { engine.estimate("activation.prompt").map(rate) ?? activationRead }
     var layerOverhead: Double {
         time(engine.estimate("layer.overhead") ?? (isCalibrated ? Estimate(0) : Uncalibrated.layerOverhead))
     }

@@ -21,7 +21,7 @@ struct StepModel {
         attentionReads(context: context, into: &cost)
         let state = 2 * Double(load.batch) * Double(model.recurrentElements) * 4
         cost.add(.rate("state.read", .recurrent, amount: state / chips, perSecond: rates.stateRead))
-        perToken(tokens: Double(load.batch), steps: 1, into: &cost)
+        perToken(tokens: Double(load.batch), steps: 1, activation: ("activation.read", rates.activationRead), into: &cost)
         return eagerIfNeeded(cost, context: context)
     }
 
@@ -43,7 +43,7 @@ struct StepModel {
         if headTokens > 0 { matrix(.head, tokens: headTokens, into: &cost) }
         let operations = pairs * model.attentionOperationsPerPair + tokens * model.recurrenceOperationsPerToken
         cost.add(.rate("attention.compute", .compute, amount: operations / chips, perSecond: rates.attentionCompute))
-        perToken(tokens: tokens, steps: steps, into: &cost)
+        perToken(tokens: tokens, steps: steps, activation: ("activation.prompt", rates.activationPrompt), into: &cost)
         return cost
     }
 
@@ -107,10 +107,10 @@ struct StepModel {
     }
 
     /// Work beside the matrices: element-wise passes, launches, all-reduces.
-    private func perToken(tokens: Double, steps: Double, into cost: inout Cost) {
-        if rates.activationRead.isFinite {
+    private func perToken(tokens: Double, steps: Double, activation: (term: String, rate: Double), into cost: inout Cost) {
+        if activation.rate.isFinite {
             let walked = tokens * Double(model.activationElementsPerToken) * 4 / chips
-            cost.add(.rate("activation.read", .compute, amount: walked, perSecond: rates.activationRead))
+            cost.add(.rate(activation.term, .compute, amount: walked, perSecond: activation.rate))
         }
         cost.add(.times("layer.overhead", .launch, amount: steps * layerCount, seconds: rates.layerOverhead))
         let kernel = load.format.kernel

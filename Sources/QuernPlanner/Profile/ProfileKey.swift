@@ -41,6 +41,7 @@ enum ProfileKey {
         "attention.compute": .operationsPerSecond,  // of prompts
         "state.read": .bytesPerSecond,      // recurrent state, read and written
         "activation.read": .bytesPerSecond, // element-wise work between products
+        "activation.prompt": .bytesPerSecond,   // the same in prompts, where it differs
         "threads": .count,                  // that share a step's heads
         "experts.overhead": .seconds,       // per layer with routed experts
         "link.latency": .seconds,           // of one all-reduce
