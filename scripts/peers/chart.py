@@ -12,29 +12,29 @@ ENGINES = [("quern int8", "#1f6f5c"), ("OpenVINO GenAI", "#9a8c5a"), ("llama.cpp
 LEFT, BAR, GAP, WIDTH, TOP = 150, 16, 12, 760, 64
 
 
-def rates(row: dict) -> list:
-    found = [statistics.median(row["quern"]["int8"]), None, statistics.median(row["llama"])]
-    if row.get("openvino"):
-        found[1] = statistics.median(row["openvino"])
-    return found
+def engines(row: dict) -> list:
+    """Of each engine the median rate and, with the passes' own ratios, the median multiple of llama.cpp's."""
+    runs = [row["quern"]["int8"], row.get("openvino") or [], row["llama"]]
+    return [
+        (statistics.median(rates), statistics.median(a / b for a, b in zip(rates, row["llama"]))) if rates else None
+        for rates in runs
+    ]
 
 
 def chart(result: dict) -> str:
     rows = result["rows"]
-    most = max(max(r for r in rates(row) if r) / statistics.median(row["llama"]) for row in rows)
-    scale = (WIDTH - LEFT - 120) / most
+    scale = (WIDTH - LEFT - 120) / max(found[1] for row in rows for found in engines(row) if found)
     parts, y = [], TOP
     for row in rows:
-        base = statistics.median(row["llama"])
         name = f"prompt of {row['size']}" if row["kind"] == "prefill" else f"decode, batch {row['size']}"
-        shown = [(rate, colour) for rate, (_, colour) in zip(rates(row), ENGINES) if rate]
+        shown = [(*found, colour) for found, (_, colour) in zip(engines(row), ENGINES) if found]
         parts.append(f'<text x="{LEFT - 10}" y="{y + len(shown) * BAR / 2 + 4:.0f}" text-anchor="end">{escape(name)}</text>')
-        for rate, colour in shown:
-            parts.append(f'<rect x="{LEFT}" y="{y}" width="{rate / base * scale:.1f}" height="{BAR - 3}" fill="{colour}"/>')
-            parts.append(f'<text x="{LEFT + rate / base * scale + 6:.1f}" y="{y + BAR - 5}">{rate:.0f} tok/s, {rate / base:.2f} ×</text>')
+        for rate, ratio, colour in shown:
+            parts.append(f'<rect x="{LEFT}" y="{y}" width="{ratio * scale:.1f}" height="{BAR - 3}" fill="{colour}"/>')
+            parts.append(f'<text x="{LEFT + ratio * scale + 6:.1f}" y="{y + BAR - 5}">{rate:.0f} tok/s, {ratio:.2f} ×</text>')
             y += BAR
         y += GAP
-    used = [engine for index, engine in enumerate(ENGINES) if any(rates(row)[index] for row in rows)]
+    used = [engine for index, engine in enumerate(ENGINES) if any(engines(row)[index] for row in rows)]
     legend = "".join(
         f'<rect x="{LEFT + 170 * i}" y="36" width="12" height="12" fill="{colour}"/>'
         f'<text x="{LEFT + 170 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
