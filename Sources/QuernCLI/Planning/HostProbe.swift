@@ -13,10 +13,9 @@ import QuernTensor
 struct HostProbe {
     /// Prompt tokens the engine computes in one step.
     private static let chunk = 256
-    private static let longContext = 2048
+    private static let longPrompt = 2048
     /// That decoding reads weights with (EPYC 89 %, Xeon 86 to 96 %).
     private static let shareOfBandwidth = 0.89
-    private static let contexts = [(1, longContext), (4, longContext / 2)]
 
     private let wide: Subject
     private let narrow: Subject
@@ -35,10 +34,11 @@ struct HostProbe {
 
     var info: ModelInfo { wide.model.info }
 
+    /// Times walls and models once.
     mutating func round() async throws {
         walls.append(wall.measure())
-        try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: Self.contexts, prompts: [Self.chunk, Self.longContext])
-        try await narrow.measure(batches: [1], contexts: Self.contexts, prompts: [Self.chunk])
+        try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [(1, 2048), (4, 512)], prompts: [Self.chunk, Self.longPrompt])
+        try await narrow.measure(batches: [1], contexts: [(1, 1024), (4, 512)], prompts: [Self.chunk])
         try await layers.measure(batches: [1], contexts: [], prompts: [])
     }
 
@@ -58,7 +58,7 @@ struct HostProbe {
         _ = facts.add(
             "kernel.q8.read", Fact(
                 value: Estimate(Self.shareOfBandwidth * walls(rounds: rounds).readBandwidth), dimension: .bytesPerSecond,
-                confidence: .derived, source: "0.89 of the read bandwidth of the same rounds, as decoding reaches from memory"))
+                confidence: .derived, source: "\(Self.shareOfBandwidth) of the read bandwidth of the same rounds, as decoding reaches from memory"))
         return EngineCalibration(name: fitted.name, facts: facts)
     }
 }
