@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
         --json) json=$(realpath -m "${2:?}"); shift 2 ;;
         --prefix) read -ra prefix <<< "${2:?}"; shift 2 ;;
         -h | --help) usage; exit 0 ;;
-        *) usage >&2; exit 2 ;;
+        *) echo "bench-peers.sh: no option $1; see --help" >&2; exit 2 ;;
     esac
 done
 cd "$(dirname "$0")/.."

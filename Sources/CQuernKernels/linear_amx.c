@@ -141,15 +141,8 @@ static inline __attribute__((always_inline)) void ask(request *r) {
     if (r->groups == 0) return;
     r->groups--;
     if (r->leaving-- == 0) r->ahead = r->next;
-    const int8_t *ahead = r->ahead;
-    const int64_t bytes = r->bytes;
-    r->ahead = ahead + bytes;
-    switch (r->asking) {
-        case QK_ASK_NOTHING: break;
-        case QK_ASK_PAST: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 0); break;
-        case QK_ASK_SECOND: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 2); break;
-        case QK_ASK_KEEP: for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 3); break;
-    }
+    for (int64_t i = 0; i < r->bytes; i += 64) qk_ask(r->ahead + i, r->asking);
+    r->ahead += r->bytes;
 }
 
 static inline __attribute__((always_inline)) void load_sums(__m512 *sum, const float *from) {

@@ -71,7 +71,7 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Several devices side by side: those named, else every profile that comes with quern.")
     var compare = false
 
-    @Flag(help: "Run the model on this host and compare with its prediction; needs `quern calibrate`. --context and --parallel bound the loads compared.")
+    @Flag(help: "Run the model on this host, some minutes, and compare with its prediction; needs `quern calibrate`. Speeds are predicted from probes timed in turns with it. --context and --parallel bound the loads compared.")
     var verify = false
 
     @Option(help: "Write a roofline picture to this file.")
