@@ -19,7 +19,7 @@ final class AnswerWriter: Sendable {
 
     func write(_ piece: String) throws -> StandardOutput.Outcome {
         guard !piece.isEmpty else { return .written }
-        let outcome = try StandardOutput.write(Terminal.escaped(piece))
+        let outcome = try StandardOutput.write(piece)
         state.withLock { state in
             state.text += piece
             if outcome == .closed { state.isClosed = true }

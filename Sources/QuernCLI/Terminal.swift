@@ -1,4 +1,7 @@
 // stdout for the answer, stderr for everything else.
+//
+// Invariant: what models and files say reaches a terminal with its control characters shown, not obeyed, and anything else byte
+// for byte. Only `draw` and the progress bar move a cursor.
 import Foundation
 import Glibc
 
@@ -10,9 +13,18 @@ enum StandardOutput {
         case closed
     }
 
-    static func write(_ text: String) throws -> Outcome { try write(Array(text.utf8)) }
+    private static let isTerminal = isatty(1) == 1
+
+    static func write(_ text: String) throws -> Outcome { try send(Array((isTerminal ? Terminal.escaped(text) : text).utf8)) }
 
     static func write(_ bytes: [UInt8]) throws -> Outcome {
+        try isTerminal ? write(String(decoding: bytes, as: UTF8.self)) : send(bytes)
+    }
+
+    /// Text whose control characters are our own.
+    static func draw(_ text: String) throws -> Outcome { try send(Array(text.utf8)) }
+
+    private static func send(_ bytes: [UInt8]) throws -> Outcome {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(1, $0.baseAddress! + done, bytes.count - done) }
@@ -37,14 +49,14 @@ enum Terminal {
         return ioctl(1, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
     }
 
-    static func note(_ text: String) { write(text + "\n") }
+    static func note(_ text: String) { write((isInteractive ? escaped(text) : text) + "\n") }
 
-    /// To stderr; a stderr that is closed or full is nothing to fail for.
+    /// To stderr as it is; a stderr that is closed or full is nothing to fail for.
     static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-    /// Text for a terminal: control characters a model might emit are shown, not obeyed.
+    /// Control characters as Swift writes them in a literal; lines and tabs stay.
     static func escaped(_ text: String) -> String {
-        guard isatty(1) == 1, text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
+        guard text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
         return text.unicodeScalars.reduce(into: "") { out, scalar in
             if isControl(scalar) { out += scalar.escaped(asASCII: true) } else { out.unicodeScalars.append(scalar) }
         }

@@ -28,6 +28,8 @@ public struct EngineOptions: Sendable {
     /// Requests that may wait, in all and of one owner.
     public var queueLimit = 512
     public var ownerQueueLimit = 128
+    /// How long a request may wait to be started, those of batches excepted.
+    public var queueTimeout = Duration.seconds(60)
     /// Memory for keys and values, in bytes; nil decides. Never less than one sequence of full length.
     public var cacheByteLimit: Int?
     /// Tokens the tokenizer knows; embedding rows beyond are padding, refused in prompts and never sampled. Nil: all rows.

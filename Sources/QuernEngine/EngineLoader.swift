@@ -23,7 +23,7 @@ struct EngineLoader {
         let threads = max(1, options.threads ?? ProcessorCount.available())
         if options.precision == .float32 { BLAS.setThreadCount(threads) }
 
-        var limits = SchedulerLimits()
+        var limits = SchedulerLimits(queueTimeout: options.queueTimeout)
         limits.maxSequences = max(1, options.maxSequences)
         limits.prefillChunk = min(max(1, options.prefillChunk ?? limits.prefillChunk), contextLength)
         let compute = try Compute(

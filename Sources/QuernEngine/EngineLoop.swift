@@ -15,6 +15,10 @@ final class EngineLoop {
     private var totals = EngineStatistics()
     private var meter: WorkMeter
     private let clock = ContinuousClock()
+    /// When the last turn of the loop began. A turn that took longer than `longestTurn` stood still: the process was stopped or
+    /// the machine asleep, and nobody's waiting time went on.
+    private var lastTurn = ContinuousClock.now
+    private static let longestTurn = Duration.seconds(10)
     /// Logits beyond belong to padding rows of the embedding.
     private let tokenCount: Int
 
@@ -36,6 +40,7 @@ final class EngineLoop {
             if scheduler.isIdle {
                 if isDraining { return inbox.close() }
                 compute.heartbeat.rest { inbox.waitForCommand() }
+                lastTurn = clock.now
             }
             for command in inbox.takeAll() { handle(command) }
             admit()
@@ -52,8 +57,11 @@ final class EngineLoop {
     }
 
     private func admit() {
-        guard scheduler.waitingCount > 0 else { return }
         let now = clock.now
+        let stoodStill = now - lastTurn - Self.longestTurn
+        lastTurn = now
+        guard scheduler.waitingCount > 0 else { return }
+        if stoodStill > .zero { scheduler.excuse(stoodStill, now: now) }
         while let late = scheduler.removeExpired(now: now) {
             late.sink.fail(.queueTimeout(seconds: Int(scheduler.limits.queueTimeout.components.seconds)))
         }

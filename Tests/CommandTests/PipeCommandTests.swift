@@ -23,6 +23,23 @@ import Testing
         #expect(count(json) > count(try JSONValue(parsing: plain.output)))
     }
 
+    /// What a terminal would obey, such as writing the clipboard, is shown on one and arrives unchanged in a pipe.
+    @Test(arguments: ["run --local", "run --local --json", "map --local"])
+    func controlCharactersAreShownOnATerminal(_ command: String) throws {
+        let text = "a\u{1B}]52;c;QQ\u{07}\u{9B}b"
+        let words = command.split(separator: " ").map(String.init)
+        let arguments = words + ["-m", QuernBinary.tinyChat, "--threads", "1", "--choice", text]
+        let line = ([QuernBinary.path] + arguments).map { "'\($0)'" }.joined(separator: " ")
+        let onTerminal = try QuernBinary.run(
+            ["-qec", "echo hello | \(line) 2>/dev/null", "/dev/null"], executable: "/usr/bin/script")
+        #expect(onTerminal.status == 0)
+        #expect(!onTerminal.text.unicodeScalars.contains("\u{1B}") && !onTerminal.text.unicodeScalars.contains("\u{9B}"), "\(onTerminal.text)")
+        #expect(onTerminal.text.contains("]52;c;QQ"))
+        let piped = try quern(arguments, "hello\n").text
+        #expect(piped.unicodeScalars.contains("\u{9B}"))
+        #expect(command.contains("json") || piped.contains(text))
+    }
+
     @Test func runStopsBeforeAStopString() throws {
         let free = try quern(["run", "--max-tokens", "24", "hello"] + model).text
         let word = try #require(free.firstMatch(of: /[a-z]{3,}/).map { String($0.0) })

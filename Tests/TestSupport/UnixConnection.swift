@@ -68,6 +68,30 @@ public final class UnixConnection {
         }
     }
 
+    /// Sends bytes and, beside them, a descriptor of this process.
+    public func send(_ bytes: [UInt8], with passed: Int32) throws {
+        let count = Int32(bytes.count)
+        var sent = -1
+        bytes.withUnsafeBytes { data in
+            var vector = iovec(iov_base: UnsafeMutableRawPointer(mutating: data.baseAddress), iov_len: data.count)
+            let headerSize = MemoryLayout<cmsghdr>.size
+            var control = [UInt8](repeating: 0, count: headerSize + 8)
+            control.withUnsafeMutableBytes { control in
+                control.storeBytes(of: cmsghdr(cmsg_len: headerSize + 4, cmsg_level: SOL_SOCKET, cmsg_type: Int32(SCM_RIGHTS.rawValue)), as: cmsghdr.self)
+                control.storeBytes(of: passed, toByteOffset: headerSize, as: Int32.self)
+                withUnsafeMutablePointer(to: &vector) { vector in
+                    var message = msghdr()
+                    message.msg_iov = vector
+                    message.msg_iovlen = 1
+                    message.msg_control = control.baseAddress
+                    message.msg_controllen = control.count
+                    sent = sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+                }
+            }
+        }
+        guard sent == count else { throw TestDaemon.Failure(description: "sendmsg: \(String(cString: strerror(errno)))") }
+    }
+
     /// Half-closes: nothing more will be sent, everything is still received.
     public func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 

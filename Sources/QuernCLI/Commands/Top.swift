@@ -59,8 +59,8 @@ struct Top: AsyncParsableCommand {
             let text = json ? rates.json.serialized() : view.frame(rates, now, upSeconds: up)
             let isTerminal = isatty(1) == 1 && !json
             // Home, the frame, and whatever an older one left below.
-            let output = isTerminal ? "\u{1B}[H\u{1B}[2J\(text)\n" : json || shown == 1 ? text + "\n" : "\n\(text)\n"
-            if try StandardOutput.write(output) == .closed { return }
+            let output = isTerminal ? "\u{1B}[H\u{1B}[2J\(Terminal.escaped(text))\n" : json || shown == 1 ? text + "\n" : "\n\(text)\n"
+            if try StandardOutput.draw(output) == .closed { return }
         }
     }
 }

@@ -24,6 +24,7 @@ enum SettingKey: String, CaseIterable, Sendable {
     case memoryBudget = "memory_budget"
     case idleUnload = "idle_unload"
     case stateDir = "state_dir"
+    case queueTimeout = "queue_timeout"
     case drainTimeout = "drain_timeout"
 
     var variable: String { "QUERN_" + rawValue.uppercased() }
@@ -40,7 +41,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         case .maxSequences: .integer(1...256)
         case .logLevel: .choice(Logger.Level.allCases.map(\.rawValue))
         case .memoryBudget: .size
-        case .idleUnload, .drainTimeout: .duration
+        case .idleUnload, .queueTimeout, .drainTimeout: .duration
         }
     }
 }

@@ -49,8 +49,13 @@ struct AdmissionQueue {
 
     /// Takes out the first request that has waited too long. Batch work has no hurry and interrupted work has begun.
     mutating func removeExpired(now: ContinuousClock.Instant, limit: Duration) -> SequenceState? {
-        let index = waiting.firstIndex { $0.request.priority > .batch && $0.started == nil && now - $0.submitted > limit }
+        let index = waiting.firstIndex { $0.request.priority > .batch && $0.started == nil && now - $0.waitingSince > limit }
         return index.map { waiting.remove(at: $0) }
+    }
+
+    /// Takes `time` off everybody's waiting.
+    mutating func excuse(_ time: Duration, now: ContinuousClock.Instant) {
+        for index in waiting.indices { waiting[index].waitingSince = min(now, waiting[index].waitingSince + time) }
     }
 
     /// Takes out the first request that was never started.
@@ -61,7 +66,7 @@ struct AdmissionQueue {
     mutating func removeFirst() -> SequenceState? { waiting.popFirst() }
 
     private static func rank(_ sequence: SequenceState, now: ContinuousClock.Instant) -> Int {
-        let aged = Int((now - sequence.submitted) / ageing)
+        let aged = Int((now - sequence.waitingSince) / ageing)
         return min(Priority.interactive.rawValue, sequence.request.priority.rawValue + aged)
     }
 }

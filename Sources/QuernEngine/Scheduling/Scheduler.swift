@@ -13,7 +13,7 @@ struct SchedulerLimits: Sendable {
     /// The same beside decoding sequences, whose next token waits for the step's end.
     var mixedPrefillChunk = 64
     /// Longest wait for admission, batch requests excepted.
-    var queueTimeout = Duration.seconds(60)
+    var queueTimeout: Duration
 }
 
 struct Scheduler: ~Copyable {
@@ -109,6 +109,9 @@ struct Scheduler: ~Copyable {
         running.append(sequence)
         return true
     }
+
+    /// Nobody has waited during the last `time`: the engine stood still.
+    mutating func excuse(_ time: Duration, now: ContinuousClock.Instant) { queue.excuse(time, now: now) }
 
     /// Takes out the first request that has waited longer than the limit.
     mutating func removeExpired(now: ContinuousClock.Instant) -> SequenceState? {

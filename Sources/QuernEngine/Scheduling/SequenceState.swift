@@ -10,6 +10,8 @@ struct SequenceState {
     /// Its place in the queue, until it is started.
     var permit: QueuePermit?
     let submitted: ContinuousClock.Instant
+    /// The same, later by what nobody could have served.
+    var waitingSince: ContinuousClock.Instant
     let maxTokens: Int
     var tokens: [TokenID]
     var computedCount = 0
@@ -44,6 +46,7 @@ struct SequenceState {
         maxTokens = submission.maxTokens
         permit = submission.permit
         self.submitted = submitted
+        waitingSince = submitted
         tokens = request.prompt
         tokens.reserveCapacity(request.prompt.count + maxTokens)
         sampler = Sampler(request.sampling, tokenCount: tokenCount, prompt: request.prompt)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import QuernAPI
+import QuernEngine
 import QuernJSON
 import QuernServer
 
@@ -49,7 +50,7 @@ struct Limits: ParsableCommand {
                 "answers": number(GenerationFields.Limits.count), "logprobs": number(GenerationFields.Limits.logprobs),
                 "messages": number(ChatFields.maxMessages), "stops": number(GenerationFields.Limits.stops),
                 "stop_bytes": number(GenerationFields.Limits.stopBytes), "logit_bias": number(GenerationFields.Limits.biases),
-                "max_tokens": number(GenerationFields.Limits.tokens),
+                "max_tokens": number(GenerationFields.Limits.tokens), "queue_seconds": seconds(EngineOptions().queueTimeout),
             ],
             "configuration": ["file_bytes": number(ConfigurationFile.maxBytes)],
             "map": ["record_bytes": number(RecordReader.maxBytes)],

@@ -46,6 +46,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Unload a model after this time without requests, such as 10m (default: never).")
     var idleUnload: String?
 
+    @Option(help: "How long a request may wait to be started before it is told to come back, such as 5m (default: 60s).")
+    var queueTimeout: String?
+
     @Option(help: "How long live requests may take once the daemon is told to end, such as 2m (default: 30s).")
     var drainTimeout: String?
 
@@ -70,11 +73,9 @@ struct Serve: AsyncParsableCommand {
         if let memoryBudget, SettingKind.size.value(of: memoryBudget) == nil {
             throw ValidationError("--memory-budget \(memoryBudget) is not \(SettingKind.size.expectation)")
         }
-        if let idleUnload, SettingKind.duration.value(of: idleUnload) == nil {
-            throw ValidationError("--idle-unload \(idleUnload) is not \(SettingKind.duration.expectation)")
-        }
-        if let drainTimeout, SettingKind.duration.value(of: drainTimeout) == nil {
-            throw ValidationError("--drain-timeout \(drainTimeout) is not \(SettingKind.duration.expectation)")
+        for (option, text) in [("idle-unload", idleUnload), ("queue-timeout", queueTimeout), ("drain-timeout", drainTimeout)] {
+            guard let text, SettingKind.duration.value(of: text) == nil else { continue }
+            throw ValidationError("--\(option) \(text) is not \(SettingKind.duration.expectation)")
         }
     }
 
@@ -97,11 +98,14 @@ struct Serve: AsyncParsableCommand {
 
     private func limits(_ settings: Settings) -> ServerLimits {
         var limits = ServerLimits()
-        if let seconds = settings.integer(.drainTimeout) { limits.drainTimeout = .seconds(seconds) }
-        if let drainTimeout, case .integer(let seconds)? = SettingKind.duration.value(of: drainTimeout) {
-            limits.drainTimeout = .seconds(seconds)
-        }
+        if let seconds = Self.seconds(drainTimeout, settings, .drainTimeout) { limits.drainTimeout = .seconds(seconds) }
         return limits
+    }
+
+    /// The seconds of an option, else of the setting of the same name.
+    static func seconds(_ option: String?, _ settings: Settings, _ key: SettingKey) -> Int? {
+        if let option, case .integer(let seconds)? = SettingKind.duration.value(of: option) { return seconds }
+        return settings.integer(key)
     }
 
     private func budget(_ settings: Settings) -> Int {

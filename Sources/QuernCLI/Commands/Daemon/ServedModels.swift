@@ -21,10 +21,10 @@ struct ServedModels {
     init(_ command: Serve, _ settings: Settings, on device: ServedDevice?, hostBudget: Int) throws {
         self.device = device
         self.hostBudget = hostBudget
-        var idle = settings.integer(.idleUnload)
-        if let text = command.idleUnload, case .integer(let seconds)? = SettingKind.duration.value(of: text) { idle = seconds }
+        let idle = Serve.seconds(command.idleUnload, settings, .idleUnload)
         var options = command.loading.loadOptions(settings)
         options.maxSequences = command.maxSequences ?? settings.integer(.maxSequences) ?? Self.defaultSequences
+        if let seconds = Serve.seconds(command.queueTimeout, settings, .queueTimeout) { options.queueTimeout = .seconds(seconds) }
         // Without models on the command line the default model is first, wherever the file has it.
         let configured = settings.models
         let named = command.models.isEmpty ? [settings.text(.model) ?? configured.first?.name] : command.models.map(Optional.some)
