@@ -131,6 +131,11 @@ public final class Engine: Sendable {
         EngineLoader.weightEstimate(checkpoint, options)
     }
 
+    /// Columns that share a scale once the engine has loaded it with integer weights.
+    public static func groupSize(_ checkpoint: any Checkpoint, bits: WeightBits = .eight) -> Int {
+        (checkpoint as? Archive)?.groupSize ?? GroupSize.automatic.resolved(for: checkpoint, bits: bits)
+    }
+
     /// Tokens a sequence may have.
     /// - Throws: `EngineError` when `options` ask for more than the model allows.
     public static func contextLength(_ checkpoint: any Checkpoint, options: EngineOptions) throws -> Int {

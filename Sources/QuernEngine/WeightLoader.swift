@@ -39,7 +39,7 @@ final class WeightLoader {
         self.bits = bits
         self.threads = threads
         self.progress = progress
-        group = (checkpoint as? Archive)?.groupSize ?? GroupSize.automatic.resolved(for: checkpoint, bits: bits)
+        group = Engine.groupSize(checkpoint, bits: bits)
         totalElements = max(1, checkpoint.config.parameterCount)
     }
 

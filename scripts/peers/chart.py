@@ -8,13 +8,16 @@ import statistics
 import sys
 from html import escape
 
-ENGINES = [("quern int8", "#1f6f5c"), ("OpenVINO GenAI", "#9a8c5a"), ("llama.cpp Q8_0", "#8a9aa8")]
+ENGINES = [
+    ("quern int8", "#1f6f5c"), ("OpenVINO GenAI", "#9a8c5a"), ("onnxruntime-genai", "#b58b9b"), ("CTranslate2", "#7d86b8"),
+    ("llama.cpp Q8_0", "#8a9aa8"),
+]
 LEFT, BAR, GAP, WIDTH, TOP = 150, 16, 12, 760, 64
 
 
 def engines(row: dict) -> list:
     """Of each engine the median rate and, with the passes' own ratios, the median multiple of llama.cpp's."""
-    runs = [row["quern"]["int8"], row.get("openvino") or [], row["llama"]]
+    runs = [row["quern"]["int8"], *(row.get(name) or [] for name in ("openvino", "onnxruntime", "ctranslate2")), row["llama"]]
     return [
         (statistics.median(rates), statistics.median(a / b for a, b in zip(rates, row["llama"]))) if rates else None
         for rates in runs
@@ -36,8 +39,8 @@ def chart(result: dict) -> str:
         y += GAP
     used = [engine for index, engine in enumerate(ENGINES) if any(engines(row)[index] for row in rows)]
     legend = "".join(
-        f'<rect x="{LEFT + 170 * i}" y="36" width="12" height="12" fill="{colour}"/>'
-        f'<text x="{LEFT + 170 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
+        f'<rect x="{LEFT + 145 * i}" y="36" width="12" height="12" fill="{colour}"/>'
+        f'<text x="{LEFT + 145 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
     title = f"{result['model']}, {result['threads']} threads, {result['processor']} ({result['instruction_set']}), {result['date']}"
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 8}" font-family="sans-serif" font-size="12" '
             f'fill="#222"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="14">{escape(title)}</text>'

@@ -1,17 +1,11 @@
 #!/usr/bin/env python3
-"""Tokens per second of OpenVINO GenAI on a GGUF file: a prompt of random tokens, then greedy tokens, as JSON.
-
-OpenVINO reads the file itself and picks its own precision for arithmetic; its cost of loading is not counted.
-"""
-import json
-import sys
-
+"""Tokens per second of OpenVINO GenAI on a GGUF file, which it reads itself; it picks its own precision for arithmetic."""
 import numpy
 import openvino
 import openvino_genai
+import peer
 
-model, threads, generated = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-prompts = [int(size) for size in sys.argv[4:]]
+model, threads = peer.command_line()
 pipeline = openvino_genai.LLMPipeline(model, "CPU", INFERENCE_NUM_THREADS=threads)
 
 
@@ -24,8 +18,4 @@ def run(tokens: int, count: int) -> tuple[float, float]:
     return metrics.get_ttft().mean / 1000, metrics.get_tpot().mean / 1000
 
 
-run(16, 4)
-results = [{"kind": "decode", "size": 1, "tokens_per_second": 1 / run(16, generated)[1]}]
-for size in prompts:
-    results.append({"kind": "prefill", "size": size, "tokens_per_second": size / run(size, 2)[0]})
-json.dump(results, sys.stdout)
+peer.report(run)

@@ -129,7 +129,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 
     private func plan(_ model: PlannedModel, on profile: DeviceProfile) throws -> Plan {
-        let fallback = profile.id == "host" ? TensorFormat.named("q8") : model.storedFormat ?? TensorFormat.named("bf16")
+        let fallback = profile.id == "host" ? model.hostFormat : model.storedFormat ?? TensorFormat.named("bf16")
         guard let format = precision.map(TensorFormat.named) ?? fallback else { throw Failure.usage("--precision is not known") }
         var load = Workload(format: format)
         load.input = input

@@ -71,7 +71,7 @@ struct ServedDevice {
         let names = isFloat ? ["f32"] : checkpoint is Archive ? ["q8", "q6", "q4"] : ["q8"]
         let bits = Double(weights) * 8 / Double(max(1, checkpoint.config.parameterCount))
         guard let format = PlannedModel.format(bits: bits, among: names) else { throw Failure.general("no format for the engine's weights") }
-        var load = Workload(format: format)
+        var load = Workload(format: format.inGroups(of: Engine.groupSize(checkpoint, bits: options.weightBits)))
         load.context = try Engine.contextLength(checkpoint, options: options)
         load.parallel = max(1, options.maxSequences)
         let config = checkpoint.config

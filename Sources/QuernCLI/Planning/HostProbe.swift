@@ -21,7 +21,10 @@ struct HostProbe {
     private let narrow: Subject
     private let layers: Subject
     private let wall: WallProbe
-    private var walls: [Walls] = []
+    private let groups: GroupProbe
+    /// By round: the walls, several times between the models, because a moment is soon disturbed.
+    private var walls: [[Walls]] = []
+    private var groupShares: [Double] = []
 
     init(threads: Int?) throws {
         wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 9, threads: threads)
@@ -30,21 +33,30 @@ struct HostProbe {
         let info = wide.model.info
         guard let set = InstructionSet(info.instructionSet) else { throw Failure.general("no kernels for this processor") }
         wall = try WallProbe(threads: info.threads, instructionSet: set)
+        groups = try GroupProbe(tokens: Self.chunk, threads: info.threads, instructionSet: set)
     }
 
     var info: ModelInfo { wide.model.info }
 
     /// Times walls and models once.
     mutating func round() async throws {
-        walls.append(wall.measure())
+        walls.append([])
+        measureWalls()
+        groupShares.append(groups.share())
         try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [(1, 2048), (4, 512)], prompts: [Self.chunk, Self.longPrompt])
+        measureWalls()
         try await narrow.measure(batches: [1], contexts: [(1, 1024), (4, 512)], prompts: [Self.chunk])
+        measureWalls()
         try await layers.measure(batches: [1], contexts: [], prompts: [])
+        measureWalls()
     }
+
+    private mutating func measureWalls() { walls[walls.count - 1].append(wall.measure()) }
 
     /// Read bandwidth in bytes per second and exact multiplications per second, medians of these rounds.
     func walls(rounds: [Int]) -> (readBandwidth: Double, multiplyRate: Double) {
-        (rounds.map { walls[$0].readBandwidth }.median, rounds.map { walls[$0].multiplyRate }.median)
+        let measured = rounds.flatMap { walls[$0] }
+        return (measured.map(\.readBandwidth).median, measured.map(\.multiplyRate).median)
     }
 
     /// The calibration that medians of these rounds give.
@@ -59,6 +71,10 @@ struct HostProbe {
             "kernel.q8.read", Fact(
                 value: Estimate(Self.shareOfBandwidth * walls(rounds: rounds).readBandwidth), dimension: .bytesPerSecond,
                 confidence: .derived, source: "\(Self.shareOfBandwidth) of the read bandwidth of the same rounds, as decoding reaches from memory"))
+        _ = facts.add(
+            "groups.32", Fact(
+                value: Estimate(min(1, rounds.map { groupShares[$0] }.median)), dimension: .fraction, confidence: .measured,
+                source: "\(source): products of \(Self.chunk) tokens"))
         return EngineCalibration(name: fitted.name, facts: facts)
     }
 }

@@ -115,18 +115,14 @@ struct PlanVerification {
     }
 
     private func plan(_ profile: DeviceProfile, batch: Int, context: Int, weightBytes: Double?) throws -> Plan {
-        var workload = Workload(format: try Self.format())
+        guard let format = model.hostFormat else { throw Failure.general("no format q8") }
+        var workload = Workload(format: format)
         workload.input = context
         workload.output = Self.generated
         workload.batch = batch
         workload.context = room(context)
         workload.weightBytes = weightBytes
         return try Plan(model.geometry, workload, on: profile)
-    }
-
-    private static func format() throws -> TensorFormat {
-        guard let format = TensorFormat.named("q8") else { throw Failure.general("no format q8") }
-        return format
     }
 
     /// How fast the host is, of what it was when it was calibrated.

@@ -1,6 +1,7 @@
 // What `quern plan` plans for: a checkpoint's headers, or a config.json alone.
 import Foundation
 import QuernCheckpoint
+import QuernEngine
 import QuernJSON
 import QuernModel
 import QuernPlanner
@@ -11,6 +12,8 @@ struct PlannedModel {
     let geometry: ModelGeometry
     /// The format the file is stored in; nil for a configuration without weights.
     let storedFormat: TensorFormat?
+    /// The format in which the engine of this host holds it.
+    let hostFormat: TensorFormat?
     /// What the stored weights occupy.
     let storedBytes: Double?
 
@@ -31,13 +34,17 @@ struct PlannedModel {
         geometry = ModelGeometry(checkpoint.config)
         let bytes = checkpoint.tensors.reduce(0.0) { $0 + Double($1.byteCount) }
         storedBytes = bytes
-        storedFormat = Self.format(bits: bytes * 8 / Double(max(1, geometry.parameterCount)))
+        let format = Self.format(bits: bytes * 8 / Double(max(1, geometry.parameterCount)))
+        let group = Engine.groupSize(checkpoint)
+        storedFormat = checkpoint is Archive ? format?.inGroups(of: group) : format
+        hostFormat = TensorFormat.named("q8")?.inGroups(of: group)
     }
 
     private init(configPath: String) throws {
         name = ((configPath as NSString).deletingLastPathComponent as NSString).lastPathComponent
         geometry = try Self.geometry(configPath)
         storedFormat = nil
+        hostFormat = TensorFormat.named("q8")
         storedBytes = nil
     }
 

@@ -13,14 +13,19 @@ public struct TensorFormat: Sendable, Equatable {
     public let projectionBits: Double
     public let tableBits: Double
     public let vectorBits: Double
+    /// Columns that share a scale, in the formats of quern's archives; nil in others.
+    public let group: Int?
 
-    init(_ name: String, kernel: String, headKernel: String, projections: Double, tables: Double, vectors: Double) {
+    init(
+        _ name: String, kernel: String, headKernel: String, projections: Double, tables: Double, vectors: Double, group: Int? = nil
+    ) {
         self.name = name
         self.kernel = kernel
         self.headKernel = headKernel
         projectionBits = projections
         tableBits = tables
         vectorBits = vectors
+        self.group = group
     }
 
     /// Everything in one width.
@@ -34,10 +39,20 @@ public struct TensorFormat: Sendable, Equatable {
             name, kernel: name, headKernel: "bf16", projections: bits + (16 + bits) / 128, tables: 16, vectors: 16)
     }
 
-    /// quern's archives: integers in groups of 64 with a half-precision scale, tables included, vectors in f32.
+    /// quern's archives: integers in groups with a half-precision scale, tables included, vectors in f32.
     private static func tiles(_ name: String, bits: Double) -> TensorFormat {
-        TensorFormat(
-            name, kernel: name, headKernel: "q8", projections: bits + 16.0 / 64, tables: 8 + 16.0 / 64, vectors: 32)
+        let scale = 16.0 / 64
+        return TensorFormat(
+            name, kernel: name, headKernel: "q8", projections: bits + scale, tables: 8 + scale, vectors: 32, group: 64)
+    }
+
+    /// The same with other groups; unchanged where there are none.
+    public func inGroups(of size: Int) -> TensorFormat {
+        guard let group, size > 0 else { return self }
+        let more = 16 / Double(size) - 16 / Double(group)
+        return TensorFormat(
+            name, kernel: kernel, headKernel: headKernel, projections: projectionBits + more, tables: tableBits + more,
+            vectors: vectorBits, group: size)
     }
 
     /// Every format that `--precision` accepts.

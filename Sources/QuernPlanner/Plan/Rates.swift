@@ -55,6 +55,8 @@ struct Rates {
     /// Arithmetic of attention while decoding; nil where reading alone was measured.
     var attentionStep: Double? { engine.estimate("attention.step").map(rate) }
     var attentionCompute: Double { rate(engine.estimate("attention.compute") ?? arithmetic("bf16")) }
+    /// Speed of products in groups of this size, of that in the groups the engine was timed with.
+    func groupShare(_ group: Int?) -> Double { group == 32 ? engine.estimate("groups.32")?.expected ?? 1 : 1 }
     var stateRead: Double { rate(engine.estimate("state.read") ?? memory) }
     /// Infinite where element-wise work is part of the layer's overhead.
     var activationRead: Double { engine.estimate("activation.read").map(rate) ?? .infinity }

@@ -80,7 +80,8 @@ struct StepModel {
         let bytes = model.weightsRead(of: tensors, tokens: tokens) * load.format.bits(of: tensors) / 8 / chips
         let operations = 2 * model.weightsUsed(of: tensors) * Double(tokens) / chips
         let reading = CostItem.rate("kernel.\(kernel).read", .weights, amount: bytes, perSecond: rates.read(kernel))
-        if let measured = rates.measuredCompute(kernel, tokens: tokens) {
+        let share = rates.groupShare(load.format.group)
+        if let measured = rates.measuredCompute(kernel, tokens: tokens).map({ $0 * share }) {
             let cause = reading.seconds > operations / measured / 2 ? Bottleneck.weights : .compute
             let timed = CostItem.rate("kernel.\(kernel).compute.\(tokens)", cause, amount: operations, perSecond: measured)
             return cost.add(reading.seconds > timed.seconds ? reading : timed)

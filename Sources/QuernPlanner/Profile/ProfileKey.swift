@@ -42,6 +42,7 @@ enum ProfileKey {
         "state.read": .bytesPerSecond,      // recurrent state, read and written
         "activation.read": .bytesPerSecond, // element-wise work between products
         "activation.prompt": .bytesPerSecond,   // the same in prompts, where it differs
+        "groups.32": .fraction,             // speed of products whose weights share scales by 32, of that by 64
         "threads": .count,                  // that share a step's heads
         "experts.overhead": .seconds,       // per layer with routed experts
         "link.latency": .seconds,           // of one all-reduce
