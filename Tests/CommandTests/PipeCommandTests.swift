@@ -24,7 +24,7 @@ import Testing
     }
 
     /// What a terminal would obey, such as writing the clipboard, is shown on one and arrives unchanged in a pipe.
-    @Test(arguments: ["run --local", "run --local --json", "map --local"])
+    @Test(arguments: ["run --local", "run --local --json", "map --local {}"])
     func controlCharactersAreShownOnATerminal(_ command: String) throws {
         let text = "a\u{1B}]52;c;QQ\u{07}\u{9B}b"
         let words = command.split(separator: " ").map(String.init)

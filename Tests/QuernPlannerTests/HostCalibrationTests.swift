@@ -70,6 +70,24 @@ import Testing
         }
     }
 
+    /// Products of smaller groups take as much longer as the profile says, and their scales are more bytes.
+    @Test func groupsOf32AreSlower() throws {
+        let host = try DeviceProfile(parsing: Array((Self.truth + "\ngroups.32 = 80 % ; measured ; here").utf8), id: "host", file: "truth")
+        let model = try model(hidden: 896, width: 4864, heads: 14, kvHeads: 2, layers: 24)
+        func cost(_ format: TensorFormat) throws -> (products: Double, rest: Double, bytes: Double) {
+            var load = Workload(format: format)
+            load.input = 512
+            let plan = try Plan(model, load, on: host)
+            let products = plan.prefill.items.filter { $0.term.hasPrefix("kernel.q8.compute.256") }.reduce(0) { $0 + $1.seconds }
+            return (products, plan.prefill.seconds - products, plan.memory.weights)
+        }
+        let format = try #require(TensorFormat.named("q8"))
+        let (large, small) = (try cost(format), try cost(format.inGroups(of: 32)))
+        #expect(abs(small.products / large.products - 1.25) < 1e-9)
+        #expect(abs(small.bytes / large.bytes - 8.5 / 8.25) < 1e-3)
+        #expect(format.inGroups(of: 64) == format)
+    }
+
     @Test func withoutProbesNothingIsKnown() throws {
         let format = try #require(TensorFormat.named("q8"))
         let engine = HostCalibration([], format: format, chunk: 256, source: "test").engine(named: "quern")

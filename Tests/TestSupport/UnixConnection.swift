@@ -70,14 +70,17 @@ public final class UnixConnection {
 
     /// Sends bytes and, beside them, a descriptor of this process.
     public func send(_ bytes: [UInt8], with passed: Int32) throws {
-        let count = Int32(bytes.count)
+        let headerSize = MemoryLayout<cmsghdr>.size
+        var header = cmsghdr()
+        header.cmsg_len = headerSize + MemoryLayout<Int32>.size
+        header.cmsg_level = SOL_SOCKET
+        header.cmsg_type = Int32(SCM_RIGHTS)
         var sent = -1
         bytes.withUnsafeBytes { data in
             var vector = iovec(iov_base: UnsafeMutableRawPointer(mutating: data.baseAddress), iov_len: data.count)
-            let headerSize = MemoryLayout<cmsghdr>.size
             var control = [UInt8](repeating: 0, count: headerSize + 8)
             control.withUnsafeMutableBytes { control in
-                control.storeBytes(of: cmsghdr(cmsg_len: headerSize + 4, cmsg_level: SOL_SOCKET, cmsg_type: Int32(SCM_RIGHTS.rawValue)), as: cmsghdr.self)
+                control.storeBytes(of: header, as: cmsghdr.self)
                 control.storeBytes(of: passed, toByteOffset: headerSize, as: Int32.self)
                 withUnsafeMutablePointer(to: &vector) { vector in
                     var message = msghdr()
@@ -89,7 +92,7 @@ public final class UnixConnection {
                 }
             }
         }
-        guard sent == count else { throw TestDaemon.Failure(description: "sendmsg: \(String(cString: strerror(errno)))") }
+        guard sent == bytes.count else { throw TestDaemon.Failure(description: "sendmsg: \(String(cString: strerror(errno)))") }
     }
 
     /// Half-closes: nothing more will be sent, everything is still received.
