@@ -20,8 +20,8 @@ usage: bench-peers.sh [--model MODEL] [--passes N] [--threads N] [--isa native|a
   --model    qwen2.5-coder-0.5b (the real one; default), or random weights in a published shape: qwen3-0.6b-random,
              qwen3.5-0.8b-random, qwen3-30b-a3b-random (cut to 4 layers)
   --passes   interleaved passes; medians are reported (default 5)
-  --threads  threads of both engines (default: all)
-  --isa      native (default), or avx2: both engines without AVX-512
+  --threads  threads of every engine (default: all)
+  --isa      native (default), or avx2: quern and llama.cpp without AVX-512
   --json     also write every figure there, with machine, date and versions, and a chart beside it (.svg)
   --peers    beside llama.cpp (default: openvino,onnxruntime,ctranslate2; the last two install six gigabytes of converters)
   --prefix   run each measurement under this command, such as "taskset -c 0,1"

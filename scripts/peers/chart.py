@@ -39,8 +39,8 @@ def chart(result: dict) -> str:
         y += GAP
     used = [engine for index, engine in enumerate(ENGINES) if any(engines(row)[index] for row in rows)]
     legend = "".join(
-        f'<rect x="{LEFT + 145 * i}" y="36" width="12" height="12" fill="{colour}"/>'
-        f'<text x="{LEFT + 145 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
+        f'<rect x="{12 + 145 * i}" y="36" width="12" height="12" fill="{colour}"/>'
+        f'<text x="{12 + 145 * i + 18}" y="46">{escape(name)}</text>' for i, (name, colour) in enumerate(used))
     title = f"{result['model']}, {result['threads']} threads, {result['processor']} ({result['instruction_set']}), {result['date']}"
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y + 8}" font-family="sans-serif" font-size="12" '
             f'fill="#222"><rect width="100%" height="100%" fill="#fff"/><text x="12" y="22" font-size="14">{escape(title)}</text>'
