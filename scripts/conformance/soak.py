@@ -161,7 +161,10 @@ def main():
             return None     # a full queue is an answer
         return json.loads(body)["choices"][0]["message"]["content"]
 
-    expected = told()
+    try:
+        expected = told()
+    except OSError as error:
+        sys.exit(f"soak.py: {paths[0]}: {error.strerror}; is the daemon there?")
     # Once everything has been done the daemon has whatever it keeps for good.
     for deed in dict.fromkeys(DEEDS):
         deed(paths, random.Random(0))

@@ -8,16 +8,15 @@ import statistics
 import sys
 from html import escape
 
-ENGINES = [
-    ("quern int8", "#1f6f5c"), ("OpenVINO GenAI", "#9a8c5a"), ("onnxruntime-genai", "#b58b9b"), ("CTranslate2", "#7d86b8"),
-    ("llama.cpp Q8_0", "#8a9aa8"),
-]
+# By their names in the file; those that run batches are first and last.
+OTHERS = {"openvino": "OpenVINO GenAI", "onnxruntime": "onnxruntime-genai", "ctranslate2": "CTranslate2"}
+ENGINES = list(zip(("quern int8", *OTHERS.values(), "llama.cpp Q8_0"), ("#1f6f5c", "#9a8c5a", "#b58b9b", "#7d86b8", "#8a9aa8")))
 LEFT, BAR, GAP, WIDTH, TOP = 150, 16, 12, 760, 64
 
 
 def engines(row: dict) -> list:
     """Of each engine the median rate and, with the passes' own ratios, the median multiple of llama.cpp's."""
-    runs = [row["quern"]["int8"], *(row.get(name) or [] for name in ("openvino", "onnxruntime", "ctranslate2")), row["llama"]]
+    runs = [row["quern"]["int8"], *(row.get(name) or [] for name in OTHERS), row["llama"]]
     return [
         (statistics.median(rates), statistics.median(a / b for a, b in zip(rates, row["llama"]))) if rates else None
         for rates in runs

@@ -13,10 +13,9 @@ import re
 import statistics
 import sys
 
-from chart import chart
+from chart import OTHERS, chart
 
 PRECISIONS = ("int8", "int8-fast")
-OTHERS = {"openvino": "OpenVINO", "onnxruntime": "onnxruntime", "ctranslate2": "CTranslate2"}
 folder, passes, model, threads, isa, out, revision, *versions = sys.argv[1:]
 quern, peers, share, walls = {p: {} for p in PRECISIONS}, {name: {} for name in ("llama", *OTHERS)}, {}, []
 
