@@ -159,8 +159,7 @@ qk_pool *qk_pool_create(int threads) {
         if (self) *self = (struct worker){pool, i};
         if (!self || pthread_create(&pool->handles[i], NULL, worker_main, self) != 0) {
             free(self);
-            qk_pool_destroy(pool);
-            return NULL;
+            break;
         }
         pthread_setname_np(pool->handles[i], "quern.kernels");
         pool->threads = i + 1;  // no worker reads this before the first epoch

@@ -168,6 +168,9 @@ public final class LoadedModel: Sendable {
     /// Whether the engine gets on.
     public var pulse: EnginePulse { engine.pulse }
 
+    /// See `Engine.setMemoryShort`.
+    public func setMemoryShort(_ isShort: Bool) { engine.setMemoryShort(isShort) }
+
     private func validate(_ request: TextRequest) throws(RequestError) {
         if let limit = request.maxTokens, limit < 0 {
             throw .invalid(param: "max_tokens", message: "max_tokens is \(limit), it must not be negative")

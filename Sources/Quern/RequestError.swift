@@ -7,6 +7,7 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One user has too many requests waiting.
     case ownerQueueFull(limit: Int)
     case queueTimeout(seconds: Int)
+    case memoryShort
     case shuttingDown
     case emptyPrompt
     case noTokenizer
@@ -24,6 +25,7 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .queueFull(let limit): self = .queueFull(limit: limit)
         case .ownerQueueFull(let limit): self = .ownerQueueFull(limit: limit)
         case .queueTimeout(let seconds): self = .queueTimeout(seconds: seconds)
+        case .memoryShort: self = .memoryShort
         case .shuttingDown: self = .shuttingDown
         case .numericFault, .constraintStuck, .guidanceMismatch, .unknownInstructionSet, .contextOutOfRange: self = .failed(message: error.description)
         }
@@ -36,6 +38,7 @@ public enum RequestError: Error, Sendable, Equatable, CustomStringConvertible {
         case .queueFull(let limit): "the queue holds its limit of \(limit) requests; try again later"
         case .ownerQueueFull(let limit): "you have \(limit) requests waiting, which is the limit; try again later"
         case .queueTimeout(let seconds): "the request waited \(seconds) seconds and was not started; try again later"
+        case .memoryShort: "the machine is short of memory, and what runs is finished first; try again later"
         case .shuttingDown: "the daemon is shutting down"
         case .emptyPrompt: "the prompt is empty"
         case .noTokenizer: "the model has no tokenizer; only token prompts work"

@@ -50,7 +50,7 @@ struct Failure: Error {
         case let error as SocketError: return (status(error), error.description)
         case let error as MeasureError: return (2, error.description)
         case let error as BatchError: return (status(error.kind), error.description)
-        case let error as SystemError: return (error.code == EACCES || error.code == EPERM ? 77 : 74, error.description)
+        case let error as SystemError: return (status(error), error.description)
         case is CancellationError: return (130, "interrupted")
         default: return parserMessage(error)
         }
@@ -78,6 +78,14 @@ struct Failure: Error {
         }
     }
 
+    private static func status(_ error: SystemError) -> Int32 {
+        switch error.code {
+        case EACCES, EPERM: 77
+        case EAGAIN: 71
+        default: 74
+        }
+    }
+
     private static func status(_ kind: BatchError.Kind) -> Int32 {
         switch kind {
         case .malformed: 65
@@ -90,7 +98,7 @@ struct Failure: Error {
     private static func status(_ error: RequestError) -> Int32 {
         switch error {
         case .emptyPrompt: 65
-        case .queueFull, .ownerQueueFull, .queueTimeout, .shuttingDown: 75
+        case .queueFull, .ownerQueueFull, .queueTimeout, .memoryShort, .shuttingDown: 75
         default: 1
         }
     }

@@ -2,6 +2,8 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import QuernEngine
+import QuernTensor
 
 @main
 struct Quern: AsyncParsableCommand {
@@ -20,7 +22,7 @@ struct Quern: AsyncParsableCommand {
               quern batch in.jsonl -o out.jsonl              a file of requests, resumably
 
             Exit status: 0 ok, 1 failure, 2 usage, 3 some input lines failed, 65 malformed file, 66 missing or unreadable \
-            file, 69 no daemon, 70 bug in quern, 74 input/output error, 75 try again later, 77 not permitted, \
+            file, 69 no daemon, 70 bug in quern, 71 no more threads, 74 input/output error, 75 try again later, 77 not permitted, \
             78 configuration, 130 interrupted.
             """,
         version: version,
@@ -36,6 +38,8 @@ struct Quern: AsyncParsableCommand {
         // A standard stream that is closed must not become a file or a socket that somebody prints into.
         for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         do {
+            // The runtime waits for ever for threads that the system does not start.
+            try WorkerPool.require(threads: 2 + ProcessorCount.available(), for: "quern")
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()

@@ -54,7 +54,7 @@ struct LoadingOptions: ParsableArguments {
         var options = loadOptions(settings)
         options.maxSequences = maxSequences
         let checkpoint = try openCheckpoint(path: path)
-        let place = try device?.place(checkpoint, named: checkpoint.displayName, &options, hostBudget: MemoryLimit.bytes() / 10 * 9)
+        let place = try device?.place(checkpoint, named: checkpoint.displayName, &options, hostBudget: HostMemory().limit / 10 * 9)
         if let refusal = place?.refusal { throw Failure(status: 65, message: refusal) }
         let bar = Terminal.isInteractive ? ProgressReport("loading") : nil
         let model = try LoadedModel(checkpoint, options: options, device: place?.target) { bar?.update($0) }

@@ -96,6 +96,8 @@ public final class Engine: Sendable {
         _ checkpoint: any Checkpoint, options: EngineOptions = EngineOptions(),
         progress: @escaping @Sendable (Double) -> Void = { _ in }
     ) throws {
+        // This one, and those of whoever compiles constraints for the model.
+        try WorkerPool.require(threads: 3, for: checkpoint.displayName)
         let snapshot = StatisticsBox()
         let stopped = ThreadExit()
         let (inbox, heartbeat) = (inbox, heartbeat)
@@ -178,6 +180,13 @@ public final class Engine: Sendable {
     public func drain() async {
         inbox.post(.drain)
         await stopped.wait()
+    }
+
+    /// While memory is short who waits and who comes is refused, live sequences finish, and what is kept of finished ones goes back to
+    /// the system. To be said again from time to time while it lasts: more becomes free as sequences finish.
+    public func setMemoryShort(_ isShort: Bool) {
+        permits.setMemoryShort(isShort)
+        if isShort { inbox.post(.yieldMemory) }
     }
 
     /// Fails whatever is live or waiting, and refuses what comes.

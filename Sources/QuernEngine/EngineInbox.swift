@@ -8,6 +8,8 @@ enum EngineCommand: Sendable {
     case drain
     /// Drain, and cut off what is live.
     case abandon
+    /// Refuse who waits, and give back what no running sequence needs.
+    case yieldMemory
     case logits(LogitsRequest)
 
     /// Tells whoever waits for it that nobody will do it.
@@ -15,7 +17,7 @@ enum EngineCommand: Sendable {
         switch self {
         case .submit(let submission): submission.sink.fail(.shuttingDown)
         case .logits(let request): request.answer(.failure(.shuttingDown))
-        case .cancel, .drain, .abandon: break
+        case .cancel, .drain, .abandon, .yieldMemory: break
         }
     }
 }

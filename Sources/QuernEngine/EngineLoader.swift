@@ -44,8 +44,8 @@ struct EngineLoader {
         let loop = try EngineLoop(
             decoder: decoder, compute: compute, memory: memory, scheduler: scheduler, tokenCount: tokenCount)
         let info = EngineInfo(
-            config: config, contextLength: contextLength, maxSequences: limits.maxSequences, tokenCount: tokenCount, threads: threads,
-            instructionSet: instructionSet.description, precision: options.precision,
+            config: config, contextLength: contextLength, maxSequences: limits.maxSequences, tokenCount: tokenCount,
+            threads: compute.pool.threadCount, instructionSet: instructionSet.description, precision: options.precision,
             groupSize: options.precision != .float32 ? loader.groupSize : nil,
             weightBytesPerStep: decoder.weightBytesPerStep, headBytes: decoder.head.byteCount, weightsPerStep: decoder.weightsPerStep,
             headWeights: decoder.head.rows * decoder.head.columns, cacheBytes: memory.byteCount, cacheFormat: format)

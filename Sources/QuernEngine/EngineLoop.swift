@@ -83,6 +83,9 @@ final class EngineLoop {
         case .abandon:
             isDraining = true
             while let sequence = scheduler.removeAny() { sequence.sink.fail(.shuttingDown) }
+        case .yieldMemory:
+            while let waiting = scheduler.removeUnstarted() { waiting.sink.fail(.memoryShort) }
+            scheduler.yieldMemory()
         case .logits(let request):
             request.answer(computeLogits(request))
         }

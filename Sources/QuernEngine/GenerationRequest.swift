@@ -102,6 +102,8 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One owner has too many requests waiting.
     case ownerQueueFull(limit: Int)
     case queueTimeout(seconds: Int)
+    /// The machine has little memory left; what runs is finished first.
+    case memoryShort
     case shuttingDown
     case numericFault
     /// No token of the vocabulary continues what the constraint wants.
@@ -120,6 +122,7 @@ public enum EngineError: Error, Sendable, Equatable, CustomStringConvertible {
         case .queueFull(let limit): "the queue holds its limit of \(limit) requests"
         case .ownerQueueFull(let limit): "this user has \(limit) requests waiting, which is the limit"
         case .queueTimeout(let seconds): "the request waited \(seconds) seconds without being started"
+        case .memoryShort: "the machine is short of memory"
         case .shuttingDown: "the engine is shutting down"
         case .constraintStuck: "the vocabulary has no token that the constraint allows next"
         case .guidanceMismatch(let count): "the constraint was compiled for another vocabulary than the model's \(count) tokens"

@@ -118,6 +118,7 @@ extension APIError {
         case .queueFull: self.init(status: 503, type: "overloaded_error", code: "queue_full", message: error.description)
         case .ownerQueueFull: self.init(status: 429, type: "rate_limit_error", code: "user_queue_full", message: error.description)
         case .queueTimeout: self.init(status: 503, type: "overloaded_error", code: "queue_timeout", message: error.description)
+        case .memoryShort: self.init(status: 503, type: "overloaded_error", code: "memory_short", message: error.description)
         case .shuttingDown: self.init(status: 503, type: "unavailable_error", code: "shutting_down", message: error.description)
         case .emptyPrompt: self = .invalid(promptField, error.description, code: "empty_prompt")
         case .noTokenizer: self = .invalid(promptField, error.description, code: "no_tokenizer")

@@ -11,10 +11,16 @@ import QuernTensor
 
 public final class LocalService: Sendable {
     private let surface: HTTPSurface
-    private let group = MultiThreadedEventLoopGroup.singleton
+    private let group: MultiThreadedEventLoopGroup
 
     /// - Parameter device: the device in use, which figures are held against.
-    public init(_ model: LoadedModel, version: String, limits: ServerLimits = ServerLimits(), device: DeviceWalls? = nil) {
+    /// - Throws: when the system would not start its threads.
+    public init(
+        _ model: LoadedModel, version: String, limits: ServerLimits = ServerLimits(), device: DeviceWalls? = nil
+    ) throws(SystemError) {
+        // The event loops, those that compile, and one that serves.
+        try WorkerPool.require(threads: System.coreCount + 3, for: "answering")
+        group = .singleton
         // The command reports errors itself; a second report by the service would only confuse.
         let silent = Logger(label: "quern") { _ in SwiftLogNoOpLogHandler() }
         surface = HTTPSurface(

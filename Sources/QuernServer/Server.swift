@@ -75,6 +75,7 @@ public enum QuernServer {
             Task { await registry.drain(within: limits.drainTimeout) }
         }
         let watching = Task { await surface.engines.run(registry, logger: logger) }
+        let memory = Task { await MemoryWatch().run(registry, logger: logger) }
         // Until the last answer: the event loop that serves everybody has to take part, and the engines have to get on.
         let pulse = Task {
             await notifier.keepAlive {
@@ -83,6 +84,7 @@ public enum QuernServer {
         }
         let outcome = await Result { try await running.run() }
         watching.cancel()
+        memory.cancel()
         pulse.cancel()
         listeners.unlink()
         try await group.shutdownGracefully()        // what still is connected has had its time

@@ -113,6 +113,31 @@ public struct KVStorage: ~Copyable {
         }
     }
 
+    /// Returns the memory of blocks to the system until they are written again. What they held is lost.
+    public func yield(blocks: [Int]) {
+        let bytes = blockElements * format.elementSize
+        for run in Self.runs(of: blocks) {
+            precondition(run.lowerBound >= 0 && run.upperBound <= blockCount)
+            for plane in 0..<(layers * 2) {
+                let start = plane * blockCount * bytes
+                region.yield((start + run.lowerBound * bytes)..<(start + run.upperBound * bytes))
+            }
+        }
+    }
+
+    /// Neighbours together, so that pages which two of them share are returned too.
+    private static func runs(of blocks: [Int]) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for block in blocks.sorted() {
+            if let last = runs.last, last.upperBound == block {
+                runs[runs.count - 1] = last.lowerBound..<(block + 1)
+            } else {
+                runs.append(block..<(block + 1))
+            }
+        }
+        return runs
+    }
+
     /// Stores `tokens` rows of k and v ([tokens, kvHeads * headDim], row stride `stride`).
     public func store(
         k: Floats, v: Floats, stride: Int, tokens: TokenReferences, count: Int, layer index: Int, kernels: Kernels,

@@ -42,6 +42,14 @@ public final class MemoryRegion: @unchecked Sendable {
         try body(UnsafeMutableRawBufferPointer(start: base, count: byteCount))
     }
 
+    /// Returns the pages that lie wholly within `range` to the system; they read as zeros until they are written again.
+    func yield(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= byteCount)
+        let page = Int(getpagesize())
+        let (start, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+        if start < end { madvise(base + start, end - start, MADV_DONTNEED) }
+    }
+
     deinit { munmap(base, byteCount) }
 }
 

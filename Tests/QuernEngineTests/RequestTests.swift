@@ -96,6 +96,31 @@ import Testing
         #expect(await Self.end(of: try engine.submit(request([1])).events) == .shuttingDown)
     }
 
+    /// What runs is finished as if nothing were; who waits and who comes is refused; nothing is kept.
+    @Test func shortMemoryFinishesWhatRuns() async throws {
+        var options = EngineOptions()
+        options.maxSequences = 1
+        let engine = try Engine(try Fixtures.checkpoint("tiny-llama"), options: options)
+        let long = request([3, 1, 4], max: 200)
+        let alone = try await complete(engine, long.prompt, count: 200)
+        let streams = try (0..<60).map { _ in try engine.submit(long).events }
+        engine.setMemoryShort(true)
+        #expect(throws: EngineError.memoryShort) { try engine.submit(long) }
+        var refused = 0
+        for stream in streams {
+            var tokens: [TokenID] = []
+            for await event in stream {
+                if case .token(let token) = event { tokens.append(token) }
+                if case .failed(let error) = event { refused += error == .memoryShort ? 1 : 0 }
+            }
+            #expect(tokens == alone || tokens.isEmpty)
+        }
+        #expect(refused > 0)
+        engine.setMemoryShort(true)
+        engine.setMemoryShort(false)
+        #expect(try await complete(engine, long.prompt, count: 200) == alone)
+    }
+
     @Test func abandonFailsEverything() async throws {
         var options = EngineOptions()
         options.maxSequences = 1

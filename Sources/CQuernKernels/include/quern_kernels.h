@@ -36,13 +36,16 @@ const char *qk_ops_supported(int i);
 // futex, so that a pool never starves the other threads of a small machine.
 typedef struct qk_pool qk_pool;
 
-// threads >= 1, counting the caller. NULL when the threads cannot be created.
+// threads >= 1, counting the caller; fewer when the system gives no more. NULL when there is no memory.
 qk_pool *qk_pool_create(int threads);
 void qk_pool_destroy(qk_pool *pool);
 int qk_pool_thread_count(const qk_pool *pool);
 // Runs work(context, worker, workers) and returns when it is done: once on every worker, or on the caller alone after a
 // worker's processor was lost to another process. So `work` must take items until none is left. Not re-entrant.
 void qk_pool_run(qk_pool *pool, void (*work)(void *context, int worker, int workers), void *context);
+
+// How many of `wanted` threads, at most 256, the system would start now: it starts them and ends them again.
+int qk_spare_threads(int wanted);
 
 // Processors this process may run on by its affinity mask; 0 when the mask cannot be read.
 int qk_affinity_count(void);

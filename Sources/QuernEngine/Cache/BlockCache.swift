@@ -98,6 +98,9 @@ struct BlockCache: ~Copyable {
         pool.release(holding.blocks.filter { !kept.contains($0) })
     }
 
+    /// Blocks that hold nothing.
+    var freeBlocks: [BlockID] { pool.free }
+
     /// Forgets everything that no sequence uses.
     mutating func clear() {
         while let block = prefixes.evict() { pool.release([block]) }

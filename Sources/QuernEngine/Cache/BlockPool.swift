@@ -9,7 +9,7 @@ package struct BlockID: Hashable, Sendable {
 
 package struct BlockPool: ~Copyable {
     package let blockCount: Int
-    private var free: [BlockID]
+    package private(set) var free: [BlockID]
     private var isHeld: [Bool]
 
     package init(blockCount: Int) {

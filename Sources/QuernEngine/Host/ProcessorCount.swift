@@ -13,21 +13,9 @@ package enum ProcessorCount {
         return allowed > 0 ? allowed : ProcessInfo.processInfo.activeProcessorCount
     }
 
-    /// The tightest `cpu.max` from our cgroup (version 2) up to the root.
+    /// The tightest `cpu.max` of our control groups of version 2.
     private static func quota() -> Int? {
-        guard let membership = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8),
-            let line = membership.split(separator: "\n").first(where: { $0.hasPrefix("0::") })
-        else { return nil }
-        var path = String(line.dropFirst(3))
-        var tightest: Int?
-        while true {
-            let file = "/sys/fs/cgroup" + (path == "/" ? "" : path) + "/cpu.max"
-            if let text = try? String(contentsOfFile: file, encoding: .utf8), let limit = processors(text) {
-                tightest = min(tightest ?? limit, limit)
-            }
-            guard path.count > 1, let slash = path.lastIndex(of: "/") else { return tightest }
-            path = slash == path.startIndex ? "/" : String(path[..<slash])
-        }
+        ControlGroup.all(of: "cpu").filter { $0.version == .two }.compactMap { $0.text("cpu.max").flatMap { processors($0) } }.min()
     }
 
     /// "150000 100000" is 1 processor, "max 100000" no limit.

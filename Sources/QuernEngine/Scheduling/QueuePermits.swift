@@ -6,6 +6,7 @@ import Synchronization
 
 final class QueuePermits: Sendable {
     private struct Counts {
+        var isMemoryShort = false
         var total = 0
         var ofOwner: [UInt32: Int] = [:]
     }
@@ -19,9 +20,13 @@ final class QueuePermits: Sendable {
         self.ownerLimit = ownerLimit
     }
 
-    /// - Throws: `EngineError.queueFull` or `ownerQueueFull`.
+    /// While it is, no permit is given.
+    func setMemoryShort(_ isShort: Bool) { counts.withLock { $0.isMemoryShort = isShort } }
+
+    /// - Throws: `EngineError.queueFull`, `ownerQueueFull` or `memoryShort`.
     func take(owner: UInt32) throws(EngineError) -> QueuePermit {
         try counts.withLock { counts throws(EngineError) in
+            guard !counts.isMemoryShort else { throw .memoryShort }
             guard counts.total < limit else { throw .queueFull(limit: limit) }
             guard counts.ofOwner[owner, default: 0] < ownerLimit else { throw .ownerQueueFull(limit: ownerLimit) }
             counts.total += 1

@@ -212,6 +212,13 @@ struct Scheduler: ~Copyable {
         return sequence
     }
 
+    /// Forgets every prefix and returns the memory of all blocks that nobody uses to the system.
+    mutating func yieldMemory() {
+        cache.clear()
+        isBlocked = false
+        memory.cache.yield(blocks: cache.freeBlocks.map { Int($0.index) })
+    }
+
     /// Forgets every prefix. Needs an idle scheduler.
     mutating func clearPrefixes() {
         precondition(running.isEmpty)

@@ -2,7 +2,9 @@ import ArgumentParser
 import Foundation
 import Glibc
 import Logging
+import QuernEngine
 import QuernServer
+import QuernTensor
 
 /// Serves models in the foreground.
 struct Serve: AsyncParsableCommand {
@@ -79,7 +81,11 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
+    /// The event loop, those that compile, loading, and what the runtime has of its own beside one per processor.
+    private static let threadsBesideModels = 8
+
     func run() async throws {
+        try WorkerPool.require(threads: Self.threadsBesideModels + ProcessorCount.available(), for: "the daemon")
         let settings = try loading.configuration.settings()
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "quern")
@@ -110,6 +116,6 @@ struct Serve: AsyncParsableCommand {
 
     private func budget(_ settings: Settings) -> Int {
         if let memoryBudget, case .integer(let bytes)? = SettingKind.size.value(of: memoryBudget) { return bytes }
-        return settings.integer(.memoryBudget) ?? MemoryLimit.bytes() / 10 * 9
+        return settings.integer(.memoryBudget) ?? HostMemory().limit / 10 * 9
     }
 }

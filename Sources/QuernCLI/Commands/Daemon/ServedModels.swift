@@ -77,22 +77,3 @@ extension ModelSettings {
     func text(_ key: Key) -> String? { if case .text(let text)? = values[key] { text } else { nil } }
     func flag(_ key: Key) -> Bool? { if case .flag(let flag)? = values[key] { flag } else { nil } }
 }
-
-/// How much memory this process may use.
-enum MemoryLimit {
-    /// The machine's, or the tightest `memory.max` of our cgroup (version 2) and those above it.
-    static func bytes() -> Int {
-        let machine = Int(clamping: ProcessInfo.processInfo.physicalMemory)
-        guard let membership = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8),
-            let line = membership.split(separator: "\n").first(where: { $0.hasPrefix("0::") })
-        else { return machine }
-        var folder = URL(filePath: "/sys/fs/cgroup").appending(path: String(line.dropFirst(3)))
-        var limit = machine
-        while folder.path.hasPrefix("/sys/fs/cgroup") {
-            let text = try? String(contentsOf: folder.appending(path: "memory.max"), encoding: .utf8)
-            if let bytes = text.flatMap({ Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }) { limit = min(limit, bytes) }
-            folder.deleteLastPathComponent()
-        }
-        return limit
-    }
-}
