@@ -61,6 +61,7 @@ static qk_weight_fit QK_NAME(qk_quantize_weights)(const float *w, int32_t group,
             best = candidate;
             least = fit.error;
             refit = fit.optimum;
+            if (least == 0) break;  // the weights were on this grid before
         }
     }
     refit = qk_half_to_float(qk_float_to_half(refit));

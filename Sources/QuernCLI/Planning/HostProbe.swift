@@ -13,7 +13,7 @@ import QuernTensor
 struct HostProbe {
     /// Prompt tokens the engine computes in one step.
     private static let chunk = 256
-    private static let longPrompt = 2048
+    private static let longPrompt = 1024
     /// That decoding reads weights with (EPYC 89 %, Xeon 86 to 96 %).
     private static let shareOfBandwidth = 0.89
 
@@ -43,9 +43,9 @@ struct HostProbe {
         walls.append([])
         measureWalls()
         groupShares.append(groups.share())
-        try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [(1, 2048), (4, 512)], prompts: [Self.chunk, Self.longPrompt])
+        try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [(1, 1024), (4, 256)], prompts: [Self.chunk, Self.longPrompt])
         measureWalls()
-        try await narrow.measure(batches: [1], contexts: [(1, 1024), (4, 512)], prompts: [Self.chunk])
+        try await narrow.measure(batches: [1], contexts: [(1, 1024), (4, 256)], prompts: [Self.chunk])
         measureWalls()
         try await layers.measure(batches: [1], contexts: [], prompts: [])
         measureWalls()
@@ -62,8 +62,10 @@ struct HostProbe {
     /// The calibration that medians of these rounds give.
     func engine(rounds: [Int], source: String) throws -> EngineCalibration {
         guard let format = TensorFormat.named("q8") else { throw Failure.general("no format q8") }
+        let multiplyRate = walls(rounds: rounds).multiplyRate
         let fitted = HostCalibration(
-            [wide, narrow, layers].map { $0.probe(rounds: rounds) }, format: format, chunk: Self.chunk, source: source
+            [wide, narrow, layers].map { $0.probe(rounds: rounds) }, format: format, chunk: Self.chunk, source: source,
+            productCeiling: multiplyRate > 0 ? 2 * multiplyRate : .infinity
         ).engine(named: "quern")
         // The timed models may fit a cache. What memory gives of its bandwidth when weights do not: bench results of both makers.
         var facts = fitted.facts
@@ -98,12 +100,15 @@ private final class Subject {
         options.threads = threads
         options.contextLength = 4096
         options.maxSequences = 16
+        options.cacheByteLimit = Self.cacheBytes
         model = try LoadedModel(SyntheticCheckpoint(name, config: try ModelConfig(configJSON: json)), options: options)
         config = try ModelConfig(configJSON: json)
         load = BenchLoad(model: model)
     }
 
     private let config: ModelConfig
+    /// Holds what contexts are made of from round to round and little more: memory that is touched for the first time costs time.
+    private static let cacheBytes = 512 << 20
 
     /// - Parameter contexts: sequences and the prompts they decode after.
     func measure(batches: [Int], contexts: [(Int, Int)], prompts: [Int]) async throws {

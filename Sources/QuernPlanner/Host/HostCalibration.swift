@@ -4,7 +4,7 @@
 // rates, so the terms are the non-negative least squares of relative errors over all probes. Which probes there are decides
 // what can be told apart: a model of almost nothing but layers shows their overhead, two widths tell products from
 // element-wise work, two contexts show attention.
-// Invariant: no term is negative; what noise would make so is dropped.
+// Invariant: no term is negative, and no product faster than the machine multiplies; what noise would make so is dropped or bounded.
 import QuernModel
 
 /// A timed step: what ran and how long it took.
@@ -41,16 +41,20 @@ public struct HostCalibration: Sendable {
     private let format: TensorFormat
     private let chunk: Int
     private let source: String
+    private let productCeiling: Double
 
     /// - Parameters:
     ///   - subjects: timings of several models.
     ///   - chunk: prompt tokens of one step.
     ///   - source: who measured, for the profile.
-    public init(_ subjects: [ModelProbe], format: TensorFormat, chunk: Int, source: String) {
+    ///   - productCeiling: operations per second that no product exceeds: without it a step's elements and its products, which two models
+    ///     tell apart by a little only, take from each other.
+    public init(_ subjects: [ModelProbe], format: TensorFormat, chunk: Int, source: String, productCeiling: Double = .infinity) {
         self.subjects = subjects
         self.format = format
         self.chunk = chunk
         self.source = source
+        self.productCeiling = productCeiling
     }
 
     /// Terms other than products.
@@ -62,7 +66,9 @@ public struct HostCalibration: Sendable {
 
     /// The terms that the probes show, as a calibration of this name.
     public func engine(named name: String) -> EngineCalibration {
-        let unknowns = Self.shared + stepSizes.map { ("kernel.\(format.kernel).compute.\($0)", .operationsPerSecond) }
+        let products = stepSizes.map { (key: "kernel.\(format.kernel).compute.\($0)", dimension: Dimension.operationsPerSecond) }
+        let unknowns = Self.shared + products
+        let least = Self.shared.map { _ in 0.0 } + products.map { _ in 1 / productCeiling }
         let rates = Rates(unit(unknowns), engine: unit(unknowns).engines.first, scenario: .expected)
         var rows: [[Double]] = []
         for subject in subjects {
@@ -72,7 +78,7 @@ public struct HostCalibration: Sendable {
             }
         }
         var table = FactTable()
-        for (unknown, seconds) in zip(unknowns, leastSquares(rows)) where seconds > 0 {
+        for (unknown, seconds) in zip(unknowns, leastSquares(rows, atLeast: least)) where seconds > 0 {
             add(unknown.key, unknown.dimension == .seconds ? seconds : 1 / seconds, unknown.dimension, to: &table)
         }
         add("chunk", Double(chunk), .count, to: &table)
@@ -124,13 +130,14 @@ extension Cost {
     }
 }
 
-/// Non-negative x that minimises the squares of (row . x - 1) over the rows, by cyclic coordinate descent.
-private func leastSquares(_ rows: [[Double]]) -> [Double] {
+/// The x that minimises the squares of (row . x - 1) over the rows and is nowhere below `least`, by cyclic coordinate descent.
+private func leastSquares(_ rows: [[Double]], atLeast least: [Double]) -> [Double] {
     guard let count = rows.first?.count else { return [] }
     // Columns differ by many orders of magnitude; each is measured in its largest entry.
     let scales = (0..<count).map { column in rows.reduce(0) { max($0, $1[column]) } }
-    var x = [Double](repeating: 0, count: count)
-    var residuals = rows.map { _ in -1.0 }
+    let floors = zip(least, scales).map { $0 * $1 }
+    var x = floors
+    var residuals = rows.map { row in zip(row, least).reduce(-1) { $0 + $1.0 * $1.1 } }
     for _ in 0..<20_000 {
         for column in 0..<count where scales[column] > 0 {
             var (slope, square) = (0.0, 0.0)
@@ -139,7 +146,7 @@ private func leastSquares(_ rows: [[Double]]) -> [Double] {
                 slope += entry * residual
                 square += entry * entry
             }
-            let step = max(x[column] - slope / square, 0) - x[column]
+            let step = max(x[column] - slope / square, floors[column]) - x[column]
             x[column] += step
             for index in rows.indices { residuals[index] += step * rows[index][column] / scales[column] }
         }
