@@ -2,7 +2,6 @@
 import ArgumentParser
 import Foundation
 import Glibc
-import QuernEngine
 import QuernTensor
 
 @main
@@ -39,7 +38,7 @@ struct Quern: AsyncParsableCommand {
         for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         do {
             // The runtime waits for ever for threads that the system does not start.
-            try WorkerPool.require(threads: 2 + ProcessorCount.available(), for: "quern")
+            try WorkerPool.require(threads: 4, for: "quern")
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()

@@ -14,11 +14,12 @@ public struct WorkerPool: ~Copyable {
         handle = pool
     }
 
-    /// Makes sure that the system would start `count` more threads, at most 256. To be asked before Foundation or NIO start some, who
+    /// Makes sure that the system would start `count` more threads; of more than 256 it tries so many. To be asked before Foundation or NIO start some, who
     /// do not report one that cannot be started: the first waits for it, the second traps.
     public static func require(threads count: Int, for subject: String) throws(SystemError) {
-        let spare = qk_spare_threads(Int32(clamping: count))
-        guard spare < count else { return }
+        let tried = min(count, 256)
+        let spare = qk_spare_threads(Int32(tried))
+        guard spare < tried else { return }
         throw SystemError(
             call: "pthread_create", code: EAGAIN,
             subject: "\(subject) needs \(count) threads and could start \(spare) (limits: `ulimit -u`, TasksMax= or pids.max)")

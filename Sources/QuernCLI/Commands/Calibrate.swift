@@ -10,7 +10,7 @@ struct Calibrate: AsyncParsableCommand {
         abstract: "Measure this host and keep the result as the device profile `host`.",
         discussion: """
             Times models of random weights in interleaved rounds: steps of 1 to 16 sequences, prompts, short and long contexts, and \
-            beside them read bandwidth by threads, integer and float products. Takes about 20 s. Rounds during which other programs, the \
+            beside them read bandwidth by threads, integer and float products. Takes under 20 s. Rounds during which other programs, the \
             hypervisor or a cgroup took processor time are left out; when no others are left, a warning says that the figures \
             are those of a busy machine. The profile is a text file under $XDG_DATA_HOME/quern/devices.
 

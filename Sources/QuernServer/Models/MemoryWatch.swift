@@ -8,23 +8,14 @@ import QuernEngine
 
 struct MemoryWatch {
     /// Memory is short below this, and no longer from twice as much on.
-    static let reserve = 128 << 20
+    private static let reserve = 128 << 20
 
-    private let memory: HostMemory
-    private let period: Duration
+    private let memory = HostMemory()
 
-    /// - Parameters:
-    ///   - memory: where to look.
-    ///   - period: from one look to the next.
-    init(_ memory: HostMemory = HostMemory(), every period: Duration = .seconds(1)) {
-        self.memory = memory
-        self.period = period
-    }
-
-    /// Until cancelled.
+    /// Looks once a second, until cancelled.
     func run(_ models: ModelRegistry, logger: Logger) async {
         var isShort = false
-        while (try? await Task.sleep(for: period)) != nil {
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
             guard let left = memory.available else { continue }
             // A small group is never left with so much; it has a sixteenth of itself.
             let reserve = min(Self.reserve, memory.limit / 16)
