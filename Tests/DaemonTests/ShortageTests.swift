@@ -163,29 +163,6 @@ import Testing
         #expect(result.status == 71, "\(result.status) \(result.error)")
         #expect(result.error.contains("quern: ") && result.error.contains("ulimit -u"), "\(result.error)")
     }
-
-    /// A daemon that dies of a trap, with Swift's backtracer to tell of it: the next one starts at once, and no prompt is in the log.
-    @Test func aTrapFreesTheSocket() throws {
-        let folder = try TemporaryFolder()
-        let socket = folder.path("q.sock")
-        let arguments = ["serve", QuernBinary.tinyChat, "--socket", socket, "--threads", "1", "--context", "512"]
-        let daemon = try RunningQuern(arguments, environment: ["SWIFT_BACKTRACE": "enable=yes,color=no"])
-        #expect(daemon.waitForLog("ready"))
-        let stream = try send(socket, stream: true, tokens: 400)
-        _ = try stream.readSome()
-        let pid = daemon.process.processIdentifier
-        kill(pid, SIGILL)
-        // A supervisor that does not wait for the backtrace. Foundation would: the backtracer holds what it watches a process by.
-        usleep(100_000)
-        let backtracers = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
-            + QuernBinary.run(["-P", "\(pid)"], executable: "/usr/bin/pgrep").text
-        kill(pid, SIGKILL)
-        defer { for child in backtracers.split(whereSeparator: \.isWhitespace) { if let child = Int32(child) { kill(child, SIGKILL) } } }
-        let next = try RunningQuern(arguments)
-        #expect(next.waitForLog("ready"), "\(next.log)")
-        #expect(try HTTPAnswer(send(socket, stream: false, tokens: 2).readToEnd()).status == 200)
-        #expect(!daemon.log.contains(#""go""#) && !daemon.log.contains("content"))
-    }
 }
 
 /// What root may do to a process alone.
