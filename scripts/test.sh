@@ -53,5 +53,12 @@ if [ ${#filter[@]} -eq 0 ] && [ "$offline" -eq 0 ]; then
 fi
 
 step "Tests"
-swift test -c release --skip-build "${filter[@]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! swift test -c release --skip-build "${filter[@]}" 2>&1 | tee "$log"; then
+    # Of a long log people see the end: what failed is said there once more.
+    step "Failed"
+    grep -aE '^✘|^error:|Fatal error|^↳' "$log" | cut -c1-2000 >&2 || true
+    exit 1
+fi
 step "All tests passed"
