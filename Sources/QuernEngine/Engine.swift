@@ -106,6 +106,7 @@ public final class Engine: Sendable {
             nameThread("quern.engine")
             do {
                 let loaded = try EngineLoader.load(checkpoint, options: options, heartbeat: heartbeat, progress: progress)
+                snapshot.set(loaded.loop.statistics())
                 ready.succeed(loaded.info)
                 loaded.loop.run(inbox) { snapshot.set($0) }
             } catch {

@@ -13,6 +13,8 @@ final class EngineLoop {
     private var step: StepBatch
     private var isDraining = false
     private var totals = EngineStatistics()
+    /// What the last step ended. Told after the counters are published: who has an answer finds it counted.
+    private var ended: [SequenceState] = []
     private var meter: WorkMeter
     private let clock = ContinuousClock()
     /// When the last turn of the loop began. A turn that took longer than `longestTurn` stood still: the process was stopped or
@@ -53,6 +55,7 @@ final class EngineLoop {
                 deliver()
             }
             publish(statistics())
+            announceEnds()
         }
     }
 
@@ -91,7 +94,7 @@ final class EngineLoop {
         }
     }
 
-    /// Hands every sequence what the step computed for it, and lets go of those that are over.
+    /// Hands every sequence what the step computed for it, and takes out those that are over.
     private func deliver() {
         let (now, work) = (clock.now, meter.total)
         for (index, token) in scheduler.pooledTokens {
@@ -106,11 +109,8 @@ final class EngineLoop {
         }
         scheduler.updateAll { $0.reportPrompt() }
         scheduler.removeAll { sequence in
-            guard let outcome = sequence.outcome else { return false }
-            switch outcome {
-            case .finished(let reason): finish(sequence, reason)
-            case .failed(let error): sequence.sink.fail(error)
-            }
+            guard sequence.outcome != nil else { return false }
+            ended.append(sequence)
             totals.promptTokens += sequence.request.prompt.count
             totals.cachedTokens += sequence.usage().cachedTokens
             totals.finishedSequences += 1
@@ -130,12 +130,23 @@ final class EngineLoop {
         }
     }
 
+    private func announceEnds() {
+        for sequence in ended {
+            switch sequence.outcome {
+            case .finished(let reason): finish(sequence, reason)
+            case .failed(let error): sequence.sink.fail(error)
+            case nil: break
+            }
+        }
+        ended.removeAll(keepingCapacity: true)
+    }
+
     private func finish(_ sequence: SequenceState, _ reason: FinishReason) {
         sequence.sink.yield(.finished(reason, sequence.usage(), sequence.timings(now: clock.now, work: meter.total)))
         sequence.sink.finish()
     }
 
-    private func statistics() -> EngineStatistics {
+    func statistics() -> EngineStatistics {
         var snapshot = totals
         snapshot.work = meter.total
         snapshot.runningSequences = scheduler.running.count
