@@ -16,7 +16,7 @@ public struct GrammarLimits: Sendable, Hashable {
     public var repetitions = 2_000
     /// Alternatives one schema may have after `allOf` and `anyOf` are multiplied out.
     public var alternatives = 4_096
-    /// Of a processor: what is compiled beside other work is refused no sooner.
+    /// Of a processor: what is compiled beside other work is refused no sooner, but after ten times as long by the clock.
     public var compileTime = Duration.seconds(2)
     /// Open rules while matching, such as brackets.
     public var stackDepth = 256
@@ -27,13 +27,15 @@ public struct GrammarLimits: Sendable, Hashable {
 /// Charges work against the limits of one compilation, which begins and ends on one thread.
 struct Meter {
     let limits: GrammarLimits
-    private let deadline: Duration
+    private let processorDeadline: Duration
+    private let deadline: ContinuousClock.Instant
     private var work = 0
     private(set) var states = 0
 
     init(_ limits: GrammarLimits) {
         self.limits = limits
-        deadline = Self.processorTime + limits.compileTime
+        processorDeadline = Self.processorTime + limits.compileTime
+        deadline = .now + limits.compileTime * 10
     }
 
     /// Counts one unit of work; looks at the clock and at cancellation now and then.
@@ -42,8 +44,8 @@ struct Meter {
         work &+= amount
         guard work >> 12 != before >> 12 else { return }
         if Task.isCancelled { throw GrammarError(.cancelled, "compilation was cancelled") }
-        if Self.processorTime > deadline {
-            throw GrammarError(.tooComplex, "compilation took more than \(limits.compileTime) of processor time")
+        if Self.processorTime > processorDeadline || .now > deadline {
+            throw GrammarError(.tooComplex, "compilation took longer than \(limits.compileTime) of a processor or \(limits.compileTime * 10) in all")
         }
     }
 
