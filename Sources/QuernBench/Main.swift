@@ -47,7 +47,7 @@ struct QuernBench: ParsableCommand {
             group == 32 || group == 64, threads > 0, rounds > 0
         else { throw ValidationError("--tokens, --shape, --group, --threads or --rounds is not usable; see --help") }
         let probe = try WallProbe(threads: threads, instructionSet: set)
-        let walls = probe.measure()
+        let walls = probe.measure().limit
         print(
             "\(set), \(threads) threads, \(fixed(walls.clock / 1e9, 2)) GHz; walls: \(fixed(walls.readBandwidth / 1e9, 1)) GB/s, "
                 + "\(fixed(walls.multiplyRate / 1e9, 0)) GMAC/s")

@@ -11,11 +11,34 @@ public struct Walls: Sendable {
     public let clock: Double
 }
 
+/// Many short measurements of the walls. What was measured at several times can be added up.
+public struct WallSamples: Sendable {
+    fileprivate var readBandwidths: [Double] = []
+    fileprivate var multiplyRates: [Double] = []
+    fileprivate var clocks: [Double] = []
+
+    public init() {}
+
+    public static func += (left: inout WallSamples, right: WallSamples) {
+        left.readBandwidths += right.readBandwidths
+        left.multiplyRates += right.multiplyRates
+        left.clocks += right.clocks
+    }
+
+    /// What a tenth of the samples reach: neighbours and interrupts take from a moment's rate and nothing adds to it, so a mean
+    /// would measure them too; the very fastest sample would be an error of the clock one day. 0 without samples.
+    public var limit: Walls {
+        func upper(_ values: [Double]) -> Double { values.isEmpty ? 0 : values.sorted()[(values.count - 1) * 9 / 10] }
+        return Walls(readBandwidth: upper(readBandwidths), multiplyRate: upper(multiplyRates), clock: upper(clocks))
+    }
+}
+
 /// Measures walls with the threads and the instruction set of a model. Holds half a gigabyte while it lives.
 public final class WallProbe {
     private let region: MemoryRegion
     private let pool: WorkerPool
     private let set: InstructionSet
+    private static let pieces = 4
 
     public init(threads: Int, instructionSet: InstructionSet) throws(SystemError) {
         region = try MemoryRegion(byteCount: 1 << 29)
@@ -27,30 +50,25 @@ public final class WallProbe {
         }
     }
 
-    /// One pass over all three; some hundredths of a second.
-    public func measure() -> Walls {
-        Walls(readBandwidth: readBandwidth(), multiplyRate: multiplyRate(), clock: clock())
-    }
-
-    /// The best of three passes, in bytes per second.
-    public func readBandwidth() -> Double {
-        (0..<3).reduce(0) { best, _ in
+    /// Some samples of all three; less than a tenth of a second.
+    public func measure() -> WallSamples {
+        var samples = WallSamples()
+        let size = region.byteCount / Self.pieces
+        for piece in 0..<(4 * Self.pieces) {
             var sum: UInt64 = 0
-            let seconds = time { sum = qk_read_sum(set.ops, pool.handle, region.base, region.byteCount) }
-            return sum > 0 ? max(best, Double(region.byteCount) / seconds) : best
+            let start = region.base + piece % Self.pieces * size
+            let seconds = time { sum = qk_read_sum(set.ops, pool.handle, start, size) }
+            if sum > 0 { samples.readBandwidths.append(Double(size) / seconds) }
         }
-    }
-
-    private func multiplyRate() -> Double {
-        var done: Int64 = 0
-        let seconds = time { done = qk_probe_multiply(set.ops, pool.handle, 1_000_000) }
-        return Double(done) / seconds
-    }
-
-    private func clock() -> Double {
-        var cycles: Int64 = 0
-        let seconds = time { cycles = qk_probe_cycles(1_000_000) }
-        return Double(cycles) / seconds
+        for _ in 0..<8 {
+            var done: Int64 = 0
+            let multiplying = time { done = qk_probe_multiply(set.ops, pool.handle, 125_000) }
+            samples.multiplyRates.append(Double(done) / multiplying)
+            var cycles: Int64 = 0
+            let counting = time { cycles = qk_probe_cycles(125_000) }
+            samples.clocks.append(Double(cycles) / counting)
+        }
+        return samples
     }
 }
 

@@ -16,14 +16,25 @@ import Testing
         company.noise = HostNoise(stolen: 0.25, throttled: 0, others: 0.125)
         company.repeatedRounds = 2
         company.noisyRounds = 1
-        return BenchReport(
-            subject: subject, walls: BenchWalls(readBandwidth: 20e9, multiplyRate: 100e9, clock: 3e9), company: company,
-            series: [
-                BenchSeries(
-                    .init(kind: .prefill, tokens: 512, depth: 0, batch: 1), runs: [95, 100, 110], bytesPerToken: 4e6, multipliesPerToken: 5e8),
-                BenchSeries(
-                    .init(kind: .decode, tokens: 64, depth: 2048, batch: 4), runs: [40, 50, 45], bytesPerToken: 2e8, multipliesPerToken: 6e8),
-            ])
+        let walls = BenchWalls(readBandwidth: 20e9, multiplyRate: 100e9, clock: 3e9)
+        var series = [
+            BenchSeries(
+                .init(kind: .prefill, tokens: 512, depth: 0, batch: 1), runs: [95, 100, 110], bytesPerToken: 4e6, multipliesPerToken: 5e8),
+            BenchSeries(
+                .init(kind: .decode, tokens: 64, depth: 2048, batch: 4), runs: [40, 50, 45], bytesPerToken: 2e8, multipliesPerToken: 6e8),
+        ]
+        for index in series.indices { series[index].compare(with: [walls, walls, walls]) }
+        return BenchReport(subject: subject, walls: walls, company: company, series: series)
+    }
+
+    /// A machine that is half as fast for two of three runs: each is held against its own walls.
+    @Test func wallsOfEachRun() {
+        var series = BenchSeries(
+            .init(kind: .decode, tokens: 64, depth: 0, batch: 1), runs: [45, 90, 48], bytesPerToken: 2e8, multipliesPerToken: 1e7)
+        series.compare(with: [10e9, 20e9, 10e9].map { BenchWalls(readBandwidth: $0, multiplyRate: 100e9, clock: 3e9) })
+        #expect(series.wallShare == 0.9)
+        series.compare(with: [])
+        #expect(series.wallShare == nil)
     }
 
     @Test func documentedJSON() throws {

@@ -18,7 +18,7 @@ struct EngineBench {
         guard let set = InstructionSet(info.instructionSet) else { throw Failure.general("no kernels for this processor") }
         let probe = try WallProbe(threads: info.threads, instructionSet: set)
         var company = BenchReport.Company()
-        var walls: [Walls] = []
+        var walls: [[WallSamples]] = []
         var samples = keys.map { _ in [BenchLoad.Sample]() }
         _ = try await round(probe)      // warms caches, pages and clocks
         while walls.count < rounds {
@@ -37,27 +37,32 @@ struct EngineBench {
             walls.append(measured)
             for index in samples.indices { samples[index].append(found[index]) }
         }
-        let series = zip(keys, samples).map { key, samples in
-            BenchSeries(
+        let series = zip(keys, samples).enumerated().map { index, measured in
+            let (key, samples) = measured
+            var series = BenchSeries(
                 key, runs: samples.map(\.rate), bytesPerToken: samples.map(\.bytesPerToken).median,
                 multipliesPerToken: Double(key.kind == .decode ? info.weightsPerStep : info.weightsPerStep - info.headWeights))
+            series.compare(with: walls.map { Self.limit($0[index...(index + 1)]) })
+            return series
         }
-        return (
-            BenchWalls(
-                readBandwidth: walls.map(\.readBandwidth).median, multiplyRate: walls.map(\.multiplyRate).median,
-                clock: walls.map(\.clock).median),
-            company, series
-        )
+        return (Self.limit(walls.joined()), company, series)
     }
 
-    private func round(_ probe: WallProbe) async throws -> (Walls, [BenchLoad.Sample]) {
-        let walls = probe.measure()
+    private static func limit(_ samples: some Sequence<WallSamples>) -> BenchWalls {
+        let walls = samples.reduce(into: WallSamples()) { $0 += $1 }.limit
+        return BenchWalls(readBandwidth: walls.readBandwidth, multiplyRate: walls.multiplyRate, clock: walls.clock)
+    }
+
+    /// The walls before every load and after the last one.
+    private func round(_ probe: WallProbe) async throws -> ([WallSamples], [BenchLoad.Sample]) {
+        var walls = [probe.measure()]
         var samples: [BenchLoad.Sample] = []
         for key in keys {
             switch key.kind {
             case .prefill: samples.append(try await load.prefill(key.tokens, depth: key.depth))
             case .decode: samples.append(try await load.decode(key.tokens, depth: key.depth, batch: key.batch))
             }
+            walls.append(probe.measure())
         }
         return (walls, samples)
     }

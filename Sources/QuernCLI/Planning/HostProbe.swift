@@ -23,7 +23,7 @@ struct HostProbe {
     private let wall: WallProbe
     private let groups: GroupProbe
     /// By round: the walls, several times between the models, because a moment is soon disturbed.
-    private var walls: [[Walls]] = []
+    private var walls: [[WallSamples]] = []
     private var groupShares: [Double] = []
 
     init(threads: Int?) throws {
@@ -53,11 +53,13 @@ struct HostProbe {
 
     private mutating func measureWalls() { walls[walls.count - 1].append(wall.measure()) }
 
-    /// Read bandwidth in bytes per second and exact multiplications per second, medians of these rounds.
-    func walls(rounds: [Int]) -> (readBandwidth: Double, multiplyRate: Double) {
-        let measured = rounds.flatMap { walls[$0] }
-        return (measured.map(\.readBandwidth).median, measured.map(\.multiplyRate).median)
+    /// What could be reached in these rounds.
+    func walls(rounds: [Int]) -> Walls {
+        rounds.flatMap { walls[$0] }.reduce(into: WallSamples()) { $0 += $1 }.limit
     }
+
+    /// Bytes per second that could be read at most of the times, which is less where neighbours come and go.
+    private func usualBandwidth(rounds: [Int]) -> Double { rounds.flatMap { walls[$0] }.map(\.limit.readBandwidth).median }
 
     /// The calibration that medians of these rounds give.
     func engine(rounds: [Int], source: String) throws -> EngineCalibration {
@@ -71,8 +73,8 @@ struct HostProbe {
         var facts = fitted.facts
         _ = facts.add(
             "kernel.q8.read", Fact(
-                value: Estimate(Self.shareOfBandwidth * walls(rounds: rounds).readBandwidth), dimension: .bytesPerSecond,
-                confidence: .derived, source: "\(Self.shareOfBandwidth) of the read bandwidth of the same rounds, as decoding reaches from memory"))
+                value: Estimate(Self.shareOfBandwidth * usualBandwidth(rounds: rounds)), dimension: .bytesPerSecond,
+                confidence: .derived, source: "\(Self.shareOfBandwidth) of the usual read bandwidth of the same rounds, as decoding reaches from memory"))
         _ = facts.add(
             "groups.32", Fact(
                 value: Estimate(min(1, rounds.map { groupShares[$0] }.median)), dimension: .fraction, confidence: .measured,

@@ -56,7 +56,7 @@ struct HostSurvey {
 
     private func profile(
         _ measured: EngineCalibration, base: Double, threads: Int, instructionSet: String,
-        walls: (readBandwidth: Double, multiplyRate: Double), source: String
+        walls: Walls, source: String
     ) throws -> DeviceProfile {
         guard let set = InstructionSet(instructionSet) else { throw Failure.general("no kernels for this processor") }
         var facts = FactTable()
@@ -64,16 +64,17 @@ struct HostSurvey {
             _ = facts.add(key, Fact(value: Estimate(value), dimension: dimension, confidence: confidence, source: by))
         }
         add("memory.capacity", Double(ProcessInfo.processInfo.physicalMemory), .bytes, .read, "the operating system")
-        add("memory.read", walls.readBandwidth, .bytesPerSecond, .measured, "\(source), plain loads")
+        let limit = source.replacingOccurrences(of: "median of", with: "what a tenth of the samples reach in")
+        add("memory.read", walls.readBandwidth, .bytesPerSecond, .measured, "\(limit), plain loads")
         var count = 1
         while count < threads {
-            let read = try WallProbe(threads: count, instructionSet: set).readBandwidth()
-            let by = "quern calibrate: \(count) \(count == 1 ? "thread" : "threads"), plain loads, best of 3"
+            let read = try WallProbe(threads: count, instructionSet: set).measure().limit.readBandwidth
+            let by = "quern calibrate: \(count) \(count == 1 ? "thread" : "threads"), plain loads, what a tenth of the samples reach"
             add("memory.read.\(count)", read, .bytesPerSecond, .measured, by)
             count *= 2
         }
         if walls.multiplyRate > 0 {
-            add("compute.int8", 2 * walls.multiplyRate, .operationsPerSecond, .measured, "\(source), exact 16-bit products on registers")
+            add("compute.int8", 2 * walls.multiplyRate, .operationsPerSecond, .measured, "\(limit), exact 16-bit products on registers")
         }
         add("compute.f32", try Self.floatRate(threads: threads), .operationsPerSecond, .measured, "\(source), BLAS 1024^3")
         var engine = measured.facts

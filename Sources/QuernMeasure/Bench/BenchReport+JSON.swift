@@ -43,7 +43,7 @@ extension BenchReport {
         object.append("runs", .array(series.runs.map { .double($0) }))
         if let rate = series.bytesPerSecond { object.append("gigabytes_per_second", .double(rate / 1e9)) }
         if let rate = series.multipliesPerSecond { object.append("gmac_per_second", .double(rate / 1e9)) }
-        if let share = walls.flatMap({ series.wallShare($0) }) { object.append("wall_share", .double(share)) }
+        if let share = series.wallShare { object.append("wall_share", .double(share)) }
         return .object(object)
     }
 
@@ -104,7 +104,8 @@ extension BenchReport {
         }
         func perToken(_ name: String) -> Double? { json[name]?.doubleValue.map { $0 * 1e9 / runs.median } }
         return BenchSeries(
-            key, runs: runs, bytesPerToken: perToken("gigabytes_per_second"), multipliesPerToken: perToken("gmac_per_second"))
+            key, runs: runs, bytesPerToken: perToken("gigabytes_per_second"), multipliesPerToken: perToken("gmac_per_second"),
+            wallShare: json["wall_share"]?.doubleValue)
     }
 }
 

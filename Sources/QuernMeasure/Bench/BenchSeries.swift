@@ -33,25 +33,37 @@ public struct BenchSeries: Sendable, Equatable {
     public var bytesPerToken: Double?
     /// Multiply-accumulates with weights per token.
     public var multipliesPerToken: Double?
+    /// How much of the nearer wall is reached: of the read bandwidth or of the multiply rate, whichever share is larger.
+    public private(set) var wallShare: Double?
 
-    public init(_ key: Key, runs: [Double] = [], bytesPerToken: Double? = nil, multipliesPerToken: Double? = nil) {
+    /// - Parameter wallShare: as a report has it.
+    public init(
+        _ key: Key, runs: [Double] = [], bytesPerToken: Double? = nil, multipliesPerToken: Double? = nil, wallShare: Double? = nil
+    ) {
         self.key = key
         self.runs = runs
         self.bytesPerToken = bytesPerToken
         self.multipliesPerToken = multipliesPerToken
+        self.wallShare = wallShare
     }
 
     public var tokensPerSecond: Double { runs.median }
     public var bytesPerSecond: Double? { bytesPerToken.map { $0 * tokensPerSecond } }
     public var multipliesPerSecond: Double? { multipliesPerToken.map { $0 * tokensPerSecond } }
 
-    /// How much of the nearer wall is reached: of the read bandwidth or of the multiply rate, whichever share is larger.
+    /// Sets the share of the wall: the median over the runs, each against the walls as they were beside it. A machine whose
+    /// neighbours come and go has no wall that holds for all of its runs.
     ///
     /// The multiply wall is that of exact 16-bit products; int8-fast, part of which multiplies bytes, can pass it.
-    public func wallShare(_ walls: BenchWalls) -> Double? {
-        let memory = bytesPerSecond.flatMap { walls.readBandwidth > 0 ? $0 / walls.readBandwidth : nil }
-        let arithmetic = multipliesPerSecond.flatMap { walls.multiplyRate > 0 ? $0 / walls.multiplyRate : nil }
-        return [memory, arithmetic].compactMap { $0 }.max()
+    ///
+    /// - Parameter walls: one for each run.
+    public mutating func compare(with walls: [BenchWalls]) {
+        let shares = zip(runs, walls).compactMap { rate, walls -> Double? in
+            let memory = bytesPerToken.flatMap { walls.readBandwidth > 0 ? $0 * rate / walls.readBandwidth : nil }
+            let arithmetic = multipliesPerToken.flatMap { walls.multiplyRate > 0 ? $0 * rate / walls.multiplyRate : nil }
+            return [memory, arithmetic].compactMap { $0 }.max()
+        }
+        wallShare = shares.isEmpty ? nil : shares.median
     }
 }
 

@@ -52,7 +52,7 @@ extension BenchReport {
                 series.key.kind.rawValue, "\(series.key.tokens)", "\(series.key.depth)", "\(series.key.batch)",
                 fixed(series.tokensPerSecond, 1), fixed(series.runs.halfRange, 1), series.bytesPerSecond.map { fixed($0 / 1e9, 1) } ?? "-",
                 series.multipliesPerSecond.map { fixed($0 / 1e9, 0) } ?? "-",
-                walls.flatMap { series.wallShare($0) }.map { fixed($0 * 100, 0) + " %" } ?? "-",
+                series.wallShare.map { fixed($0 * 100, 0) + " %" } ?? "-",
             ])
         }
         return table
@@ -75,7 +75,7 @@ extension BenchReport {
                     fixed(series.tokensPerSecond, 3), fixed(series.runs.min() ?? 0, 3), fixed(series.runs.max() ?? 0, 3),
                     "\(series.runs.count)", series.bytesPerSecond.map { fixed($0 / 1e9, 3) } ?? "",
                     series.multipliesPerSecond.map { fixed($0 / 1e9, 3) } ?? "",
-                    walls.flatMap { series.wallShare($0) }.map { fixed($0, 4) } ?? "",
+                    series.wallShare.map { fixed($0, 4) } ?? "",
                 ])
         }
         return table
