@@ -2,6 +2,7 @@
 //
 // Keys of a block are transposed, [head_dim, block_size] per head; values are [block_size, head_dim].
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "ops.h"
@@ -121,6 +122,17 @@ static int32_t tile_tokens(int32_t group_heads) {
     return group_heads < QK_ATTEND_TILE ? QK_ATTEND_TILE / group_heads : 1;
 }
 
+static bool follows(qk_token_ref next, qk_token_ref token) {
+    return next.block_table == token.block_table && next.position == token.position + 1;
+}
+
+// Tokens of a tile that share what is read. Those of different sequences share nothing: one each, to divide among the workers.
+static int32_t shared_tokens(const qk_token_ref *tokens, int64_t m, int32_t most) {
+    int64_t runs = 1;
+    for (int64_t i = 1; i < m; i++) runs += !follows(tokens[i], tokens[i - 1]);
+    return m / runs < most ? (int32_t)(m / runs) : most;
+}
+
 // Scores, running outputs and rotated queries of every row of a tile.
 int64_t qk_attention_scratch_floats(int32_t heads, int32_t kv_heads, int32_t head_dim, int32_t block_size) {
     int32_t group_heads = heads / kv_heads;
@@ -137,9 +149,7 @@ static void attend_item(const struct attention *t, int64_t item, int worker) {
     while (first < end) {
         const qk_token_ref *run = t->tokens + first;
         int32_t count = 1;
-        while (first + count < end && run[count].block_table == run[0].block_table &&
-               run[count].position == run[0].position + count)
-            count++;
+        while (first + count < end && follows(run[count], run[count - 1])) count++;
         t->ops->rows->attend(t->q + first * t->ldq + offset, t->ldq, t->out + first * t->ldo + offset, t->ldo, run, count,
                        t->group_heads, head, &t->layer, t->scale, t->scratch + worker * t->scratch_stride);
         first += count;
@@ -158,7 +168,7 @@ void qk_attention(const qk_ops *ops, qk_pool *pool, const float *q, int64_t ldq,
                   const qk_token_ref *tokens, int64_t m, int32_t heads, qk_kv_layer layer, float scale, float *scratch) {
     int32_t group_heads = heads / layer.kv_heads;
     struct attention task = {.ops = ops, .q = q, .out = out, .ldq = ldq, .ldo = ldo, .m = m, .tokens = tokens,
-                             .group_heads = group_heads, .tile = tile_tokens(group_heads), .layer = layer, .scale = scale,
+                             .group_heads = group_heads, .tile = shared_tokens(tokens, m, tile_tokens(group_heads)), .layer = layer, .scale = scale,
                              .scratch = scratch,
                              .scratch_stride =
                                  qk_attention_scratch_floats(heads, layer.kv_heads, layer.head_dim, layer.block_size)};
