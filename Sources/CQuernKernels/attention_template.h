@@ -10,6 +10,8 @@
 // registers, so that neither the loads of K and V nor those of the rows keep the multipliers waiting.
 #include "lanes.h"
 
+#define SECOND_CACHE 2  // locality of __builtin_prefetch: the first cache holds hardly more than the block at work
+
 struct QK_NAME(rows_of) {
     int32_t count;
     const float *queries;  // [head_dim, count]; with int8 rotated
@@ -26,6 +28,8 @@ struct QK_NAME(pass) {
     const float *scales;  // of the block's positions for this head, or NULL
     int32_t n, size, head_dim;
     float scale;
+    const char *ahead;  // what will be read after this block, asked for in step with what is read now
+    int64_t stride;     // bytes of it for every vector of this block; 0 when nothing is known to follow
 };
 
 static inline __attribute__((always_inline)) f16 QK_NAME(load_kv16)(const struct QK_NAME(pass) *pass, int64_t offset,
@@ -51,12 +55,15 @@ static inline __attribute__((always_inline)) f8 QK_NAME(load_kv8)(const struct Q
 // scores[row][p] of `rows` rows for all positions below n, rounded up to whole vectors.
 static inline __attribute__((always_inline)) void QK_NAME(score)(const struct QK_NAME(rows_of) *r, int first, const int rows,
                                                                  const struct QK_NAME(pass) *pass, const qk_kv_format format) {
+    const char *ahead = pass->ahead;
     for (int32_t p = 0; p < pass->n; p += 16 * VECTORS) {
         const float *q = r->queries + first;
         f16 dot[ROWS_AT_ONCE][VECTORS];
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < VECTORS; v++) dot[i][v] = splat16(0.0f);
         for (int32_t d = 0; d < pass->head_dim; d++, q += r->count) {
+            __builtin_prefetch(ahead, 0, SECOND_CACHE);
+            ahead += VECTORS * pass->stride;
             f16 key[VECTORS];
             for (int v = 0; v < VECTORS; v++) key[v] = QK_NAME(load_kv16)(pass, (int64_t)d * pass->size + p + 16 * v, format);
             for (int i = 0; i < rows; i++)
@@ -81,10 +88,13 @@ static inline __attribute__((always_inline)) void QK_NAME(gather_columns)(const 
                                                                           const int vectors) {
     const float *weights = r->scores + first * pass->size;
     float *sums = r->sums + first * pass->head_dim + d;
+    const char *ahead = pass->ahead + d / 16 * pass->n * pass->stride;
     f16 sum[ROWS_AT_ONCE][VECTORS];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vectors; v++) sum[i][v] = load16(sums + i * pass->head_dim + 16 * v);
     for (int32_t p = 0; p < pass->n; p++) {
+        __builtin_prefetch(ahead, 0, SECOND_CACHE);
+        ahead += vectors * pass->stride;
         f16 value[VECTORS];
         for (int v = 0; v < vectors; v++) value[v] = QK_NAME(load_kv16)(pass, (int64_t)p * pass->head_dim + d + 16 * v, format);
         for (int i = 0; i < rows; i++)
@@ -169,14 +179,20 @@ static inline float QK_NAME(highest)(const float *scores, int32_t n, float top) 
     return top;
 }
 
-// Asks for the first n positions of a block. Between two layers the whole model has passed through the caches.
+// Bytes from the beginning of K or V to what a block holds of a head.
+static inline int64_t QK_NAME(block_start)(const qk_kv_layer *layer, int32_t block, int32_t kv_head) {
+    int64_t width = layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1;
+    return (block * layer->block_stride + (int64_t)kv_head * layer->block_size * layer->head_dim) * width;
+}
+
+// Asks for the first n positions of a block at once. Between two layers the whole model has passed through the caches.
 static inline void QK_NAME(prefetch_block)(const qk_kv_layer *layer, int32_t block, int32_t kv_head, int32_t n) {
     int64_t width = layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1, size = layer->block_size, head_dim = layer->head_dim;
-    int64_t at = (block * layer->block_stride + (int64_t)kv_head * size * head_dim) * width;
+    int64_t at = QK_NAME(block_start)(layer, block, kv_head);
     const char *k = (const char *)layer->k + at, *v = (const char *)layer->v + at;
     for (int64_t d = 0; d < head_dim; d++)
-        for (int64_t byte = 0; byte < n * width; byte += 64) __builtin_prefetch(k + d * size * width + byte);
-    for (int64_t byte = 0; byte < n * head_dim * width; byte += 64) __builtin_prefetch(v + byte);
+        for (int64_t byte = 0; byte < n * width; byte += 64) __builtin_prefetch(k + d * size * width + byte, 0, SECOND_CACHE);
+    for (int64_t byte = 0; byte < n * head_dim * width; byte += 64) __builtin_prefetch(v + byte, 0, SECOND_CACHE);
 }
 
 // The scores of the block's base key. The rows' queries are given unrotated.
@@ -216,12 +232,19 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
         int32_t width = last + 1 - start < size ? last + 1 - start : size;
         int32_t skipped = tokens[0].position < start ? (start - tokens[0].position) * group_heads : 0;
         int64_t at = tokens[0].block_table[start / size] * layer->block_stride + (int64_t)kv_head * size * head_dim;
-        int32_t left = last + 1 - start - size;
-        if (left > 0)
-            QK_NAME(prefetch_block)(layer, tokens[0].block_table[start / size + 1], kv_head, left < size ? left : size);
+        // What follows: the next block, or the next head's first one. A whole block is asked for in step with this one, for all its
+        // lines at once would keep the loads of this one waiting.
+        int32_t left = last + 1 - start - size, next_head = left > 0 ? kv_head : kv_head + 1, next = left > 0 ? start + size : unseen / size * size;
+        int64_t stride = 0, ahead = 0;
+        if (next_head < layer->kv_heads && last + 1 - next >= size) {
+            ahead = QK_NAME(block_start)(layer, tokens[0].block_table[next / size], next_head);
+            stride = QK_NAME(block_start)(layer, 1, 0) / layer->block_stride * 16;
+        } else if (left > 0) {
+            QK_NAME(prefetch_block)(layer, tokens[0].block_table[next / size], kv_head, left);
+        }
         const float *k_scales = layer->k_scales ? layer->k_scales + at / head_dim : NULL;
         const float *v_scales = layer->v_scales ? layer->v_scales + at / head_dim : NULL;
-        struct QK_NAME(pass) keys = {layer->k, at, k_scales, width, size, head_dim, scale};
+        struct QK_NAME(pass) keys = {layer->k, at, k_scales, width, size, head_dim, scale, (const char *)layer->k + ahead, stride};
         if (layer->format == QK_KV_INT8)
             QK_NAME(add_base)(&r, plain, skipped, rows, layer->k_bases + at / size, head_dim, scale);
         QK_NAME(score_all)(&r, skipped, rows, &keys, layer->format);
@@ -245,7 +268,7 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
             if (v_scales)
                 for (int32_t p = 0; p < n; p++) scores[p] *= v_scales[p];
         }
-        struct QK_NAME(pass) values = {layer->v, at, v_scales, width, size, head_dim, scale};
+        struct QK_NAME(pass) values = {layer->v, at, v_scales, width, size, head_dim, scale, (const char *)layer->v + ahead, stride};
         QK_NAME(gather_all)(&r, skipped, rows, &values, layer->format);
     }
     for (int32_t i = 0; i < rows; i++) {
