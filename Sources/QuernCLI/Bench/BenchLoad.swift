@@ -45,7 +45,7 @@ struct BenchLoad {
         if depth > 0 { _ = try await measure(request(depth: depth, fresh: 0, generating: 1)) }
         let before = model.statistics
         let (usage, timings) = try await measure(request(depth: depth, fresh: count, generating: 1))
-        let steps = await steps(after: before)
+        let steps = model.statistics.steps - before.steps
         let computed = usage.promptTokens - usage.cachedTokens
         guard computed <= count + 1 else {
             throw Failure.general("the key and value cache does not keep \(depth) tokens: a smaller --depth or another --kv is needed")
@@ -65,12 +65,6 @@ struct BenchLoad {
             }
         }
         throw Failure.general("the engine stopped")
-    }
-
-    /// Forward passes since `before`; the engine publishes its counters just after the last event.
-    private func steps(after before: EngineStatistics) async -> Int {
-        while model.statistics.finishedSequences == before.finishedSequences { await Task.yield() }
-        return model.statistics.steps - before.steps
     }
 
     /// Keys and values of one token in all layers.

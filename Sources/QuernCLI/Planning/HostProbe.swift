@@ -13,13 +13,15 @@ import QuernTensor
 struct HostProbe {
     /// Prompt tokens the engine computes in one step.
     private static let chunk = 256
-    private static let longPrompt = 1024
     /// That decoding reads weights with (EPYC 89 %, Xeon 86 to 96 %).
     private static let shareOfBandwidth = 0.89
 
     private let wide: Subject
     private let narrow: Subject
     private let layers: Subject
+    /// Little but attention, whose heads share keys and values by eight and by two.
+    private let grouped: Subject
+    private let paired: Subject
     private let wall: WallProbe
     private let groups: GroupProbe
     /// By round: the walls, several times between the models, because a moment is soon disturbed.
@@ -29,7 +31,9 @@ struct HostProbe {
     init(threads: Int?) throws {
         wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 9, threads: threads)
         narrow = try Subject("narrow", hidden: 512, width: 1536, heads: 8, kvHeads: 4, layers: 36, threads: threads)
-        layers = try Subject("layers", hidden: 64, width: 64, heads: 1, kvHeads: 1, layers: 64, threads: threads)
+        layers = try Subject("layers", hidden: 256, width: 768, heads: 4, kvHeads: 2, layers: 48, threads: threads)
+        grouped = try Subject("grouped", hidden: 64, width: 64, heads: 16, kvHeads: 2, layers: 32, threads: threads)
+        paired = try Subject("paired", hidden: 64, width: 64, heads: 8, kvHeads: 4, layers: 32, threads: threads)
         let info = wide.model.info
         guard let set = InstructionSet(info.instructionSet) else { throw Failure.general("no kernels for this processor") }
         wall = try WallProbe(threads: info.threads, instructionSet: set)
@@ -43,11 +47,14 @@ struct HostProbe {
         walls.append([])
         measureWalls()
         groupShares.append(groups.share())
-        try await wide.measure(batches: [1, 2, 4, 8, 16], contexts: [(1, 1024), (4, 256)], prompts: [Self.chunk, Self.longPrompt])
+        try await wide.measure(batches: [1, 2, 4, 8, 16], prompts: [Self.chunk])
         measureWalls()
-        try await narrow.measure(batches: [1], contexts: [(1, 1024), (4, 256)], prompts: [Self.chunk])
+        try await narrow.measure(batches: [1, 8], prompts: [Self.chunk])
         measureWalls()
-        try await layers.measure(batches: [1], contexts: [], prompts: [])
+        try await layers.measure(batches: [1])
+        // More keys and values than a cache holds.
+        try await grouped.measure(contexts: [(4, 1024)], prompts: [512])
+        try await paired.measure(contexts: [(4, 1024)])
         measureWalls()
     }
 
@@ -66,7 +73,7 @@ struct HostProbe {
         guard let format = TensorFormat.named("q8") else { throw Failure.general("no format q8") }
         let multiplyRate = walls(rounds: rounds).multiplyRate
         let fitted = HostCalibration(
-            [wide, narrow, layers].map { $0.probe(rounds: rounds) }, format: format, chunk: Self.chunk, source: source,
+            [wide, narrow, layers, grouped, paired].map { $0.probe(rounds: rounds) }, format: format, chunk: Self.chunk, source: source,
             productCeiling: multiplyRate > 0 ? 2 * multiplyRate : .infinity
         ).engine(named: "quern")
         // The timed models may fit a cache. What memory gives of its bandwidth when weights do not: bench results of both makers.
@@ -110,10 +117,10 @@ private final class Subject {
 
     private let config: ModelConfig
     /// Holds what contexts are made of from round to round and little more: memory that is touched for the first time costs time.
-    private static let cacheBytes = 512 << 20
+    private static let cacheBytes = 160 << 20
 
     /// - Parameter contexts: sequences and the prompts they decode after.
-    func measure(batches: [Int], contexts: [(Int, Int)], prompts: [Int]) async throws {
+    func measure(batches: [Int] = [], contexts: [(Int, Int)] = [], prompts: [Int] = []) async throws {
         for batch in batches {
             let tokens = batch == 1 ? 24 : 16
             let rate = try await load.decode(tokens, depth: 32, batch: batch).rate

@@ -39,8 +39,8 @@ struct HostSurvey {
             company.noise.formMaximum(noise)
             if noise.isNoisy { company.noisyRounds += 1 } else { quiet.append(company.rounds) }
             company.rounds += 1
-            // The first round also computes what later ones find in the prefix cache, which is about as much.
-            if company.rounds == 1 { seconds /= 2 }
+            // The first round also computes what later ones find in the prefix cache, which is twice as much.
+            if company.rounds == 1 { seconds /= 3 }
             progress(min(1, (ContinuousClock.now - started) / .seconds(1) / Self.secondsOfRounds))
         } while (ContinuousClock.now - started) / .seconds(1) + seconds < Self.secondsOfRounds && quiet.count < 9
         let counted = quiet.isEmpty ? Array(0..<company.rounds) : quiet

@@ -42,11 +42,11 @@ struct Rates {
         return rate(grouped ?? engine.estimate("attention.read") ?? memory)
     }
 
-    /// How much longer attention takes than evenly divided work, where whole heads go to few threads: 3 heads keep 2 threads
-    /// busy for 2 turns, not 1.5. A step of several sequences is dealt out in tiles of 32 query rows a head.
-    func imbalance(kvHeads: Int, group: Int, batch: Int) -> Double {
+    /// How much longer attention takes than evenly divided work, where whole heads of a sequence go to few threads: 3 heads keep
+    /// 2 threads busy for 2 turns, not 1.5.
+    func imbalance(kvHeads: Int, batch: Int) -> Double {
         guard let threads = engine.estimate("threads")?.expected else { return 1 }
-        let items = Double(kvHeads) * (Double(batch) * Double(group) / 32).rounded(.up)
+        let items = Double(kvHeads * batch)
         return (items / threads).rounded(.up) * threads / items
     }
 

@@ -96,13 +96,14 @@ struct StepModel {
     private func attentionReads(context: Double, into cost: inout Cost) {
         for attention in model.attentionLayers {
             let heads = (attention.kvHeads + load.chips - 1) / load.chips
-            let uneven = rates.imbalance(kvHeads: heads, group: attention.groupSize, batch: load.batch)
-            let positions = context * Double(load.batch) * uneven
+            let uneven = rates.imbalance(kvHeads: heads, batch: load.batch)
+            let positions = context * Double(load.batch)
             let bytes = Double(2 * heads * attention.headDim) * load.cacheBytes * positions
             let term = attention.groupSize >= 4 && rates.hasGroupedRead ? "attention.read.grouped" : "attention.read"
             cost.add(.rate(term, .kv, amount: bytes, perSecond: rates.attentionRead(group: attention.groupSize)))
             guard let rate = rates.attentionStep else { continue }
-            let operations = 4 * Double(heads * attention.groupSize * attention.headDim) * positions
+            // One thread reads nearly as fast as all of them, but it computes alone.
+            let operations = 4 * Double(heads * attention.groupSize * attention.headDim) * positions * uneven
             cost.add(.rate("attention.step", .kv, amount: operations, perSecond: rate))
         }
     }
