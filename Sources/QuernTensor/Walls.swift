@@ -17,19 +17,25 @@ public struct WallSamples: Sendable {
     fileprivate var multiplyRates: [Double] = []
     fileprivate var clocks: [Double] = []
 
-    public init() {}
-
-    public static func += (left: inout WallSamples, right: WallSamples) {
-        left.readBandwidths += right.readBandwidths
-        left.multiplyRates += right.multiplyRates
-        left.clocks += right.clocks
+    /// All of several measurements.
+    public init(_ parts: some Sequence<WallSamples> = []) {
+        for part in parts {
+            readBandwidths += part.readBandwidths
+            multiplyRates += part.multiplyRates
+            clocks += part.clocks
+        }
     }
 
     /// What a tenth of the samples reach: neighbours and interrupts take from a moment's rate and nothing adds to it, so a mean
     /// would measure them too; the very fastest sample would be an error of the clock one day. 0 without samples.
-    public var limit: Walls {
-        func upper(_ values: [Double]) -> Double { values.isEmpty ? 0 : values.sorted()[(values.count - 1) * 9 / 10] }
-        return Walls(readBandwidth: upper(readBandwidths), multiplyRate: upper(multiplyRates), clock: upper(clocks))
+    public var limit: Walls { walls { $0[($0.count - 1) * 9 / 10] } }
+
+    /// What half of the samples reach: what there was for somebody who ran at the same time. 0 without samples.
+    public var usual: Walls { walls { $0[($0.count - 1) / 2] } }
+
+    private func walls(_ choose: ([Double]) -> Double) -> Walls {
+        func chosen(_ values: [Double]) -> Double { values.isEmpty ? 0 : choose(values.sorted()) }
+        return Walls(readBandwidth: chosen(readBandwidths), multiplyRate: chosen(multiplyRates), clock: chosen(clocks))
     }
 }
 

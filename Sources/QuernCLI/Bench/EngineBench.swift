@@ -42,15 +42,10 @@ struct EngineBench {
             var series = BenchSeries(
                 key, runs: samples.map(\.rate), bytesPerToken: samples.map(\.bytesPerToken).median,
                 multipliesPerToken: Double(key.kind == .decode ? info.weightsPerStep : info.weightsPerStep - info.headWeights))
-            series.compare(with: walls.map { Self.limit($0[index...(index + 1)]) })
+            series.compare(with: walls.map { BenchWalls(WallSamples($0[index...(index + 1)]).usual) })
             return series
         }
-        return (Self.limit(walls.joined()), company, series)
-    }
-
-    private static func limit(_ samples: some Sequence<WallSamples>) -> BenchWalls {
-        let walls = samples.reduce(into: WallSamples()) { $0 += $1 }.limit
-        return BenchWalls(readBandwidth: walls.readBandwidth, multiplyRate: walls.multiplyRate, clock: walls.clock)
+        return (BenchWalls(WallSamples(walls.joined()).limit), company, series)
     }
 
     /// The walls before every load and after the last one.
@@ -65,5 +60,11 @@ struct EngineBench {
             walls.append(probe.measure())
         }
         return (walls, samples)
+    }
+}
+
+extension BenchWalls {
+    fileprivate init(_ walls: Walls) {
+        self.init(readBandwidth: walls.readBandwidth, multiplyRate: walls.multiplyRate, clock: walls.clock)
     }
 }

@@ -19,7 +19,7 @@ struct Bench: AsyncParsableCommand {
             token; decode is counted while all sequences of the batch decode. Decode reads all weights, keys and values once per \
             step: bytes per second over the read bandwidth say how near that wall is. Prompts are compared with the exact integer \
             multiply rate on registers. Walls are what a tenth of many short samples reach; the share of the wall is that of each \
-            run against the samples just before and after it, as neighbours can change a machine within seconds. Loading, tokenizing and, except with --socket, HTTP are not included; nothing counted is \
+            run against what half of the samples just before and after it reach, as neighbours change a machine within seconds. Loading, tokenizing and, except with --socket, HTTP are not included; nothing counted is \
             answered from the prefix cache.
 
             With --socket a daemon gets requests of -p prompt and -n answer tokens: --concurrency keeps a number of them under \
