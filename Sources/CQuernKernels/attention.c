@@ -130,7 +130,8 @@ static bool follows(qk_token_ref next, qk_token_ref token) {
 static int32_t shared_tokens(const qk_token_ref *tokens, int64_t m, int32_t most) {
     int64_t runs = 1;
     for (int64_t i = 1; i < m; i++) runs += !follows(tokens[i], tokens[i - 1]);
-    return m / runs < most ? (int32_t)(m / runs) : most;
+    int64_t shared = m / runs < most ? m / runs : most;
+    return shared > 0 ? (int32_t)shared : 1;
 }
 
 // Scores, running outputs and rotated queries of every row of a tile.
@@ -168,8 +169,8 @@ void qk_attention(const qk_ops *ops, qk_pool *pool, const float *q, int64_t ldq,
                   const qk_token_ref *tokens, int64_t m, int32_t heads, qk_kv_layer layer, float scale, float *scratch) {
     int32_t group_heads = heads / layer.kv_heads;
     struct attention task = {.ops = ops, .q = q, .out = out, .ldq = ldq, .ldo = ldo, .m = m, .tokens = tokens,
-                             .group_heads = group_heads, .tile = shared_tokens(tokens, m, tile_tokens(group_heads)), .layer = layer, .scale = scale,
-                             .scratch = scratch,
+                             .group_heads = group_heads, .tile = shared_tokens(tokens, m, tile_tokens(group_heads)),
+                             .layer = layer, .scale = scale, .scratch = scratch,
                              .scratch_stride =
                                  qk_attention_scratch_floats(heads, layer.kv_heads, layer.head_dim, layer.block_size)};
     int64_t floats = 0;  // work grows with the position

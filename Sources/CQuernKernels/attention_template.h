@@ -179,15 +179,19 @@ static inline float QK_NAME(highest)(const float *scores, int32_t n, float top) 
     return top;
 }
 
+static inline int64_t QK_NAME(element_bytes)(const qk_kv_layer *layer) {
+    return layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1;
+}
+
 // Bytes from the beginning of K or V to what a block holds of a head.
 static inline int64_t QK_NAME(block_start)(const qk_kv_layer *layer, int32_t block, int32_t kv_head) {
-    int64_t width = layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1;
-    return (block * layer->block_stride + (int64_t)kv_head * layer->block_size * layer->head_dim) * width;
+    int64_t elements = block * layer->block_stride + (int64_t)kv_head * layer->block_size * layer->head_dim;
+    return elements * QK_NAME(element_bytes)(layer);
 }
 
 // Asks for the first n positions of a block at once. Between two layers the whole model has passed through the caches.
 static inline void QK_NAME(prefetch_block)(const qk_kv_layer *layer, int32_t block, int32_t kv_head, int32_t n) {
-    int64_t width = layer->format == QK_KV_FLOAT ? 4 : layer->format == QK_KV_HALF ? 2 : 1, size = layer->block_size, head_dim = layer->head_dim;
+    int64_t width = QK_NAME(element_bytes)(layer), size = layer->block_size, head_dim = layer->head_dim;
     int64_t at = QK_NAME(block_start)(layer, block, kv_head);
     const char *k = (const char *)layer->k + at, *v = (const char *)layer->v + at;
     for (int64_t d = 0; d < head_dim; d++)
@@ -234,17 +238,19 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
         int64_t at = tokens[0].block_table[start / size] * layer->block_stride + (int64_t)kv_head * size * head_dim;
         // What follows: the next block, or the next head's first one. A whole block is asked for in step with this one, for all its
         // lines at once would keep the loads of this one waiting.
-        int32_t left = last + 1 - start - size, next_head = left > 0 ? kv_head : kv_head + 1, next = left > 0 ? start + size : unseen / size * size;
-        int64_t stride = 0, ahead = 0;
+        int32_t left = last + 1 - start - size;
+        int32_t next = left > 0 ? start + size : unseen / size * size, next_head = left > 0 ? kv_head : kv_head + 1;
+        int64_t ahead = 0, stride = 0;
         if (next_head < layer->kv_heads && last + 1 - next >= size) {
             ahead = QK_NAME(block_start)(layer, tokens[0].block_table[next / size], next_head);
-            stride = QK_NAME(block_start)(layer, 1, 0) / layer->block_stride * 16;
+            stride = 16 * QK_NAME(element_bytes)(layer);
         } else if (left > 0) {
             QK_NAME(prefetch_block)(layer, tokens[0].block_table[next / size], kv_head, left);
         }
         const float *k_scales = layer->k_scales ? layer->k_scales + at / head_dim : NULL;
         const float *v_scales = layer->v_scales ? layer->v_scales + at / head_dim : NULL;
-        struct QK_NAME(pass) keys = {layer->k, at, k_scales, width, size, head_dim, scale, (const char *)layer->k + ahead, stride};
+        struct QK_NAME(pass) keys = {layer->k, at, k_scales, width, size, head_dim,
+                                     scale, (const char *)layer->k + ahead, stride};
         if (layer->format == QK_KV_INT8)
             QK_NAME(add_base)(&r, plain, skipped, rows, layer->k_bases + at / size, head_dim, scale);
         QK_NAME(score_all)(&r, skipped, rows, &keys, layer->format);
@@ -268,7 +274,8 @@ static void QK_NAME(qk_attend)(const float *q, int64_t ldq, float *out, int64_t 
             if (v_scales)
                 for (int32_t p = 0; p < n; p++) scores[p] *= v_scales[p];
         }
-        struct QK_NAME(pass) values = {layer->v, at, v_scales, width, size, head_dim, scale, (const char *)layer->v + ahead, stride};
+        struct QK_NAME(pass) values = {layer->v, at, v_scales, width, size, head_dim,
+                                       scale, (const char *)layer->v + ahead, stride};
         QK_NAME(gather_all)(&r, skipped, rows, &values, layer->format);
     }
     for (int32_t i = 0; i < rows; i++) {

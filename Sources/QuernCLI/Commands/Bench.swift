@@ -18,9 +18,10 @@ struct Bench: AsyncParsableCommand {
             Reported are medians and half the distance from the slowest to the fastest. Prefill computes a prompt and its first \
             token; decode is counted while all sequences of the batch decode. Decode reads all weights, keys and values once per \
             step: bytes per second over the read bandwidth say how near that wall is. Prompts are compared with the exact integer \
-            multiply rate on registers. Walls are what a tenth of many short samples reach; the share of the wall is that of each \
-            run against what half of the samples just before and after it reach, as neighbours change a machine within seconds. Loading, tokenizing and, except with --socket, HTTP are not included; nothing counted is \
-            answered from the prefix cache.
+            multiply rate on registers. Walls are what a tenth of many short samples reach; the share \
+            of the wall is that of each run against what half of the samples just before and after it reach, as neighbours change a \
+            machine within seconds. Loading, tokenizing and, except with --socket, HTTP are not included; nothing counted is answered \
+            from the prefix cache.
 
             With --socket a daemon gets requests of -p prompt and -n answer tokens: --concurrency keeps a number of them under \
             way (closed loop), --rate and --trace send them at their own times (open loop), and latency counts from the time a \

@@ -44,19 +44,21 @@ struct HostSurvey {
             progress(min(1, (ContinuousClock.now - started) / .seconds(1) / Self.secondsOfRounds))
         } while (ContinuousClock.now - started) / .seconds(1) + seconds < Self.secondsOfRounds && quiet.count < 9
         let counted = quiet.isEmpty ? Array(0..<company.rounds) : quiet
-        let source = "quern calibrate, \(probe.info.threads) threads, \(probe.info.instructionSet), median of \(counted.count) rounds"
-            + (quiet.isEmpty ? " on a busy machine" : "")
+        let rounds = "\(counted.count) rounds" + (quiet.isEmpty ? " on a busy machine" : "")
+        let maker = "quern calibrate, \(probe.info.threads) threads, \(probe.info.instructionSet)"
+        let source = "\(maker), median of \(rounds)"
         let (counters, began) = (HostCounters.now(), ContinuousClock.now)
         let profile = try profile(
             try probe.engine(rounds: counted, source: source), base: base, threads: probe.info.threads,
-            instructionSet: probe.info.instructionSet, walls: probe.walls(rounds: counted), source: source)
+            instructionSet: probe.info.instructionSet, walls: probe.walls(rounds: counted), source: source,
+            limit: "\(maker), what a tenth of the samples of \(rounds) reach")
         company.noise.formMaximum(HostNoise(from: counters, to: .now(), seconds: (ContinuousClock.now - began) / .seconds(1)))
         return (profile, company)
     }
 
     private func profile(
         _ measured: EngineCalibration, base: Double, threads: Int, instructionSet: String,
-        walls: Walls, source: String
+        walls: Walls, source: String, limit: String
     ) throws -> DeviceProfile {
         guard let set = InstructionSet(instructionSet) else { throw Failure.general("no kernels for this processor") }
         var facts = FactTable()
@@ -64,7 +66,6 @@ struct HostSurvey {
             _ = facts.add(key, Fact(value: Estimate(value), dimension: dimension, confidence: confidence, source: by))
         }
         add("memory.capacity", Double(ProcessInfo.processInfo.physicalMemory), .bytes, .read, "the operating system")
-        let limit = source.replacingOccurrences(of: "median of", with: "what a tenth of the samples reach in")
         add("memory.read", walls.readBandwidth, .bytesPerSecond, .measured, "\(limit), plain loads")
         var count = 1
         while count < threads {

@@ -11,6 +11,10 @@ struct StepModel {
     let load: Workload
     let rates: Rates
 
+    /// What a weight of attention costs besides the products, in elements of a head: its maximum, exponential and sum, against two
+    /// multiplications an element.
+    private static let exponential = 15
+
     private var chips: Double { Double(load.chips) }
     private var layerCount: Double { Double(model.layers.count) }
 
@@ -103,7 +107,8 @@ struct StepModel {
             cost.add(.rate(term, .kv, amount: bytes, perSecond: rates.attentionRead(group: attention.groupSize)))
             guard let rate = rates.attentionStep else { continue }
             // One thread reads nearly as fast as all of them, but it computes alone.
-            let operations = 4 * Double(heads * attention.groupSize * attention.headDim) * positions * uneven
+            let elements = heads * attention.groupSize * (attention.headDim + Self.exponential)
+            let operations = 4 * Double(elements) * positions * uneven
             cost.add(.rate("attention.step", .kv, amount: operations, perSecond: rate))
         }
     }
