@@ -32,7 +32,7 @@ struct HostProbe {
         wide = try Subject("wide", hidden: 1024, width: 4096, heads: 16, kvHeads: 2, layers: 9, threads: threads)
         narrow = try Subject("narrow", hidden: 512, width: 1536, heads: 8, kvHeads: 4, layers: 36, threads: threads)
         layers = try Subject("layers", hidden: 256, width: 768, heads: 4, kvHeads: 2, layers: 48, threads: threads)
-        grouped = try Subject("grouped", hidden: 64, width: 64, heads: 8, kvHeads: 1, headDim: 128, layers: 32, threads: threads)
+        grouped = try Subject("grouped", hidden: 64, width: 64, heads: 16, kvHeads: 2, layers: 32, threads: threads)
         paired = try Subject("paired", hidden: 64, width: 64, heads: 8, kvHeads: 4, layers: 32, threads: threads)
         let info = wide.model.info
         guard let set = InstructionSet(info.instructionSet) else { throw Failure.general("no kernels for this processor") }
@@ -53,8 +53,8 @@ struct HostProbe {
         measureWalls()
         try await layers.measure(batches: [1])
         // More keys and values than a cache holds.
-        try await grouped.measure(contexts: [(4, 1024)])
-        try await paired.measure(contexts: [(4, 1024)], prompts: [512])
+        try await grouped.measure(contexts: [(4, 1024)], prompts: [512])
+        try await paired.measure(contexts: [(4, 1024)])
         measureWalls()
     }
 
@@ -99,13 +99,11 @@ private final class Subject {
 
     var info: ModelInfo { model.info }
 
-    init(
-        _ name: String, hidden: Int, width: Int, heads: Int, kvHeads: Int, headDim: Int = 64, layers: Int, threads: Int?
-    ) throws {
+    init(_ name: String, hidden: Int, width: Int, heads: Int, kvHeads: Int, layers: Int, threads: Int?) throws {
         let json: JSONValue = [
             "model_type": "llama", "hidden_size": .int(Int64(hidden)), "intermediate_size": .int(Int64(width)),
             "num_hidden_layers": .int(Int64(layers)), "num_attention_heads": .int(Int64(heads)),
-            "num_key_value_heads": .int(Int64(kvHeads)), "head_dim": .int(Int64(headDim)), "vocab_size": 4096,
+            "num_key_value_heads": .int(Int64(kvHeads)), "head_dim": 64, "vocab_size": 4096,
             "max_position_embeddings": 4096, "tie_word_embeddings": true,
         ]
         var options = LoadOptions()
