@@ -11,7 +11,7 @@ public struct Walls: Sendable {
     public let clock: Double
 }
 
-/// Many short measurements of the walls. What was measured at several times can be added up.
+/// Many short measurements of the walls, of one time or of several.
 public struct WallSamples: Sendable {
     fileprivate var readBandwidths: [Double] = []
     fileprivate var multiplyRates: [Double] = []

@@ -14,8 +14,8 @@ public struct WorkerPool: ~Copyable {
         handle = pool
     }
 
-    /// Makes sure that the system would start `count` more threads; of more than 256 it tries so many. To be asked before Foundation or NIO start some, who
-    /// do not report one that cannot be started: the first waits for it, the second traps.
+    /// Makes sure that the system would start `count` more threads; of more than 256 it tries so many. To be asked before
+    /// Foundation or NIO start some, who do not report one that cannot be started: the first waits for it, the second traps.
     public static func require(threads count: Int, for subject: String) throws(SystemError) {
         let tried = min(count, 256)
         let spare = qk_spare_threads(Int32(tried))
